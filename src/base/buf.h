@@ -1,0 +1,35 @@
+/* buf: bytes that grow. A zeroed struct is an empty one. Running out of memory sticks: later puts do nothing and
+ * `failed` stays set, so a caller prints a whole message and asks once. Not shared between threads. */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include "base/check.h"
+#include "base/span.h"
+
+struct buf {
+	char *p;
+	size_t n;   /* bytes in use */
+	size_t cap; /* bytes allocated */
+	bool failed;
+};
+
+static inline span buf_span(const struct buf *b) { return (span){b->p, b->n}; }
+
+void buf_put(struct buf *b, span s);
+void buf_put_byte(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Makes room for `more` bytes behind b->p[b->n]; false when there is no memory. The caller adds to b->n. */
+MUST bool buf_reserve(struct buf *b, size_t more);
+
+/* Removes the first n bytes. */
+void buf_drop_front(struct buf *b, size_t n);
+
+/* A NUL behind the last byte, not counted in n; for C functions that want strings. NULL when there is no memory. */
+const char *buf_cstr(struct buf *b);
+
+/* Empty again: clear keeps the memory (and clears `failed`), finish returns it. */
+void buf_clear(struct buf *b);
+void buf_finish(struct buf *b);
+
+#endif

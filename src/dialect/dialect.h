@@ -1,0 +1,111 @@
+/* What a kind of upstream means by its events. One file for each dialect, one struct of functions; nothing else in
+ * lastword knows a member's name. A reader is fed whole events in order and gathers what they prove; it judges nothing
+ * (stream/ending does) and does no I/O. */
+#ifndef DIALECT_DIALECT_H
+#define DIALECT_DIALECT_H
+
+#include "base/buf.h"
+#include "base/utf8.h"
+#include "sse/parse.h"
+
+#include <stdint.h>
+
+enum {
+	DIALECT_CHOICES = 128, /* more choices than any server offers; beyond it an event is unreadable */
+	DIALECT_WORD = 64,     /* bytes kept of a finish reason or an error's type and code, NUL included */
+	DIALECT_SENTENCE = 512,/* bytes kept of an error's message, NUL included; cut at a whole character */
+};
+
+/* A list of words from the configuration. */
+struct words {
+	char **word;
+	size_t n;
+};
+
+/* What the route's configuration says about dialect text. */
+struct dialect_text_rules {
+	struct words end_events;   /* event names … */
+	struct words end_data;     /* … and data that are the terminator */
+	struct words error_events; /* event names that are an in-band error */
+};
+
+/* Evidence of the dialect, gathered over all events so far. */
+struct seen {
+	bool text;            /* some text of choice 0, or text of any other choice */
+	bool meaning;         /* an event with meaning: text, reasoning, a tool fragment, a finish or an error */
+	bool terminator;
+	bool whole;           /* the event was itself the finish of every choice (`done:true` and the like) */
+	bool failing_finish;  /* a finish reason error, abort or aborted */
+	bool error;           /* in-band error; what it said: */
+	char error_type[DIALECT_WORD], error_code[DIALECT_WORD], error_message[DIALECT_SENTENCE];
+	bool unreadable;      /* invalid JSON or a forbidden order: */
+	char why[DIALECT_SENTENCE];
+	char finish[DIALECT_WORD]; /* the model's own word for choice 0 (or the failing one); empty when none came */
+	unsigned choices;     /* the larger of the request's n and the indexes seen + 1; at least 1 */
+	unsigned finished;    /* choices that have a finish */
+	unsigned char finished_set[DIALECT_CHOICES / 8];
+	int64_t prompt_tokens, completion_tokens; /* usage; -1 when it was not told */
+};
+
+/* The event decided: nothing after it is evidence (ARCHITECTURE.md, "Ends"). */
+static inline bool seen_decides(const struct seen *s)
+{
+	return s->error || s->failing_finish || s->terminator || s->unreadable;
+}
+
+struct dialect;
+
+struct reader {
+	const struct dialect *dialect;
+	const struct dialect_text_rules *rules; /* dialect text; NULL stands for the defaults */
+	struct seen seen;
+
+	/* What the last event said; empty and false when it said no such thing. */
+	struct buf text;      /* of choice 0: whole characters, valid UTF-8 */
+	struct buf reasoning; /* likewise */
+	bool tool;            /* a tool fragment */
+	bool feeds_idle;      /* a well-formed data event of the dialect other than a ping or keep-alive */
+
+	/* For the dialects. */
+	struct utf8 text_mend, reasoning_mend;
+	uint64_t replaced;    /* U+FFFD written so far */
+};
+
+struct dialect {
+	const char *name;       /* as in the configuration */
+	enum sse_syntax syntax;
+	bool has_finish;        /* has finish reasons */
+	bool has_terminator;
+	void (*read)(struct reader *r, const struct sse_event *event);
+	/* A whole JSON body that came instead of a stream: true when it is this dialect's error, which is then in r->seen. */
+	bool (*read_error_body)(struct reader *r, span body);
+};
+
+extern const struct dialect dialect_text;
+extern const struct dialect dialect_openai_chat;
+
+/* n: choices that the request asked for, at least 1. */
+void reader_init(struct reader *r, const struct dialect *dialect, const struct dialect_text_rules *rules, unsigned n);
+void reader_finish(struct reader *r);
+
+/* Reads one event: clears what the last one said, then adds to r->seen. Call no more once seen_decides. An event that
+ * exhausts memory sets r->text.failed. */
+void reader_read(struct reader *r, const struct sse_event *event);
+
+/* At the end of the events: characters still held back come out as U+FFFD in r->text and r->reasoning. */
+void reader_flush(struct reader *r);
+
+/* A name of the configuration. `known` is true for the names of every dialect, those that are not built yet included;
+ * the result is NULL for those, for "auto" and for unknown names. */
+const struct dialect *dialect_by_name(span name, bool *known);
+
+/* `auto`: by the upstream's path, then by the first event with data. The result's name is NULL when it cannot tell;
+ * a name without a dialect is one that is recognised but not built yet. */
+struct dialect_guess {
+	const char *name;
+	const struct dialect *dialect;
+};
+struct dialect_guess dialect_by_path(span path);
+struct dialect_guess dialect_by_event(enum sse_syntax syntax, const struct sse_event *event);
+
+#endif

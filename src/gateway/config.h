@@ -1,0 +1,42 @@
+/* Everything that an operator can say, from the command line and a YAML file, by one table (config_options.def): the
+ * binder, --help, --check-config and the man page read it. A configuration is immutable once loaded. */
+#ifndef GATEWAY_CONFIG_H
+#define GATEWAY_CONFIG_H
+
+#include "base/cause.h"
+#include "upstream/route.h"
+
+struct config {
+	char *listen;       /* "127.0.0.1:8080", "[::1]:8080", ":8080", "0.0.0.0:0" */
+	char *admin;        /* likewise, or NULL for none */
+	unsigned workers;   /* 0 = auto */
+	struct words hosts, allow_origins, trusted_proxies;
+	uint64_t retry_ms, heartbeat_ms, hold_ms, first_viewer_ms, keep_ms, drain_ms;
+	uint64_t memory_bytes, retry_body_bytes;
+	struct { uint64_t body_bytes, streams, connections; } limits;
+	struct {
+		char *file;         /* NULL: none configured; the default name is looked for */
+		bool is_none;       /* --model none */
+		unsigned context, slots, queue, threads; /* threads 0 = auto */
+	} model;
+	struct route *route;
+	size_t routes;
+};
+
+/* What the command line asks for. */
+enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_VERSION, CONFIG_HELP, CONFIG_WRONG };
+
+/* Reads the command line and the file that it names. For CONFIG_RUN and CONFIG_CHECK *out is a configuration (free it with
+ * config_destroy). For CONFIG_WRONG the complaint has been printed on stderr, "FILE:LINE:COL: what is wrong, what was
+ * expected" where there is a file; the caller exits with 2. */
+MUST enum config_action config_load(int argc, char **argv, struct config **out);
+void config_destroy(struct config *c);
+
+/* Prints the configuration in force, defaults included, as YAML; secrets as "(set)". */
+void config_print(const struct config *c, void (*put)(void *to, span text), void *to);
+void config_print_help(void (*put)(void *to, span text), void *to);
+
+/* True when a route names the embedded model. */
+bool config_wants_model(const struct config *c);
+
+#endif

@@ -1,0 +1,60 @@
+/* A pull scanner for JSON (RFC 8259), sans I/O, resumable at any byte. It reads, it never builds a tree: a reader asks
+ * for the next token and skips what it does not want. Strings come decoded, as WTF-8: an escaped lone surrogate is
+ * written as its three bytes, so that a pair split over two events can still be joined (base/utf8). Depth is bounded.
+ *
+ *	json_init(&s); json_feed(&s, bytes, last);
+ *	for (;;) switch (json_next(&s)) …
+ */
+#ifndef JSON_SCAN_H
+#define JSON_SCAN_H
+
+#include "base/buf.h"
+
+#include <stdint.h>
+
+enum { JSON_DEPTH = 64 };
+
+enum json_token {
+	JSON_MORE,   /* feed more bytes (never after the last ones were fed) */
+	JSON_OBJECT, /* { */
+	JSON_OBJECT_END,
+	JSON_ARRAY,  /* [ */
+	JSON_ARRAY_END,
+	JSON_KEY,    /* s.text: a member's name */
+	JSON_STRING, /* s.text */
+	JSON_NUMBER, /* s.text: as it is written */
+	JSON_TRUE, JSON_FALSE, JSON_NULL,
+	JSON_END,    /* the value is whole and nothing but white space follows */
+	JSON_BAD,    /* s.message says what is wrong at s.offset; every later call says it again */
+};
+
+struct json {
+	span text;           /* a loan until the next call */
+	const char *message;
+	uint64_t offset;     /* bytes taken so far: where the present token ends, or the error is */
+	int depth;           /* open objects and arrays */
+
+	/* For scan.c. */
+	span in;
+	bool last;
+	int state;
+	struct buf held;     /* a token that arrived in pieces */
+	unsigned char stack[JSON_DEPTH / 8];
+	uint32_t unicode;    /* the \uXXXX being read */
+	int digits;
+	bool in_key;
+};
+
+void json_init(struct json *s);
+void json_finish(struct json *s);
+
+/* Gives the next bytes, a loan until json_next says JSON_MORE. last: no more will come. */
+void json_feed(struct json *s, span bytes, bool last);
+
+MUST enum json_token json_next(struct json *s);
+
+/* Right after a token that begins a value (for JSON_OBJECT/JSON_ARRAY: up to its end; scalars: nothing). True when the
+ * value was passed whole; false: JSON_BAD, or the input ran out. For input that was fed whole. */
+MUST bool json_skip(struct json *s, enum json_token begun);
+
+#endif

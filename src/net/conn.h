@@ -1,0 +1,48 @@
+/* A conn is one byte stream over a file descriptor: TCP or a Unix socket (TLS will live in here too; whoever holds a
+ * conn never knows). What is put goes out in one write at the end of the turn; at most one write is in flight.
+ * Belongs to its loop's thread. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "base/buf.h"
+#include "net/loop.h"
+
+enum conn_end {
+	CONN_FIN,   /* the peer will send nothing more; everything it sent was read */
+	CONN_RESET, /* reset, found also behind data that was read before it; nothing more can be sent */
+	CONN_LOST,  /* any other error, unacknowledged data for too long included; nothing more can be sent */
+};
+
+/* Called from the loop, never from inside a call into conn. Each may close the conn. */
+struct conn_events {
+	void (*on_bytes)(void *owner, span bytes); /* a loan; the owner takes all of it */
+	void (*on_end)(void *owner, enum conn_end how, const char *why);
+	void (*on_drained)(void *owner); /* all that was put has gone to the kernel */
+};
+
+struct conn;
+
+/* Takes a connected, non-blocking stream socket (and closes it on failure: NULL). Reading is off at first. */
+struct conn *conn_take_fd(struct loop *l, int fd, bool is_tcp);
+
+void conn_set_owner(struct conn *c, const struct conn_events *events, void *owner);
+
+/* Off: bytes stay in the kernel, and an end is not noticed either. */
+void conn_read(struct conn *c, bool on);
+
+/* Copies bytes for the end of this turn. Out of memory resets the connection: on_end says CONN_LOST. */
+void conn_put(struct conn *c, span bytes);
+size_t conn_waiting(const struct conn *c); /* bytes put that the kernel has not taken */
+
+/* Downstream sockets: see ARCHITECTURE.md, "net". 0 ms = off. */
+void conn_set_write_timeout(struct conn *c, uint64_t ms);
+
+void conn_shutdown(struct conn *c); /* FIN after all that was put */
+void conn_close(struct conn *c);    /* what the kernel has not taken is lost; no callback any more; freed after the turn */
+void conn_reset(struct conn *c);    /* the same with RST, so that the peer sees a break */
+
+/* "127.0.0.1:40312", "unix". A loan while the conn lives. */
+const char *conn_peer(const struct conn *c);
+bool conn_peer_is_loopback(const struct conn *c);
+
+#endif

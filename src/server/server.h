@@ -1,0 +1,35 @@
+/* A server: a listener, the connections that came in by it, and the site that answers their requests. Slow heads, idle
+ * connections, pipelining, errors and lingering closes are dealt with here; the site sees exchanges with whole, well-formed
+ * heads and a target that was split. Belongs to its loop's thread. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "net/listen.h"
+#include "server/exchange.h"
+
+struct server_limits {
+	size_t request_line; /* bytes; 0: 8 KiB */
+	size_t connections;  /* at once; 0: no limit. Over it accepting pauses */
+	uint64_t head_ms;    /* a head must be whole by then; 0: 10 s */
+	uint64_t idle_ms;    /* a kept connection without a request; 0: 75 s */
+};
+
+struct site {
+	void (*on_request)(void *owner, struct exchange *x);
+	void *owner;
+	const char *name; /* for logs */
+};
+
+struct server;
+
+MUST struct server *server_open(struct loop *l, const char *address, struct server_limits limits, struct site site, char *why, size_t why_bytes);
+MUST struct server *server_take_fd(struct loop *l, int fd, bool is_tcp, struct server_limits limits, struct site site);
+
+const char *server_name(const struct server *s); /* "127.0.0.1:8080" */
+size_t server_connections(const struct server *s);
+
+/* Draining: from now on each answer says `Connection: close`, idle connections are closed; the listener stays open. */
+void server_drain(struct server *s);
+void server_close(struct server *s); /* everything at once, exchanges are told on_gone */
+
+#endif

@@ -1,0 +1,31 @@
+/* Names of streams and places in them, as they stand in `id:` and Last-Event-ID: ID.n and ID.end
+ * (ARCHITECTURE.md, "The browser stream"). ID is 22 characters of base64url: 120 random bits, 4 bits process generation, 8 bits
+ * home worker. It is a capability: never logged whole. */
+#ifndef STREAM_ID_H
+#define STREAM_ID_H
+
+#include "base/span.h"
+
+#include <stdint.h>
+
+enum { ID_LENGTH = 22, ID_SHOWN = 6, ID_PLACE_MAX = 64 };
+
+struct id {
+	char text[ID_LENGTH + 1]; /* NUL-terminated */
+};
+
+/* From the kernel's random source; aborts if there is none. */
+void id_make(struct id *out, unsigned process_generation, unsigned home);
+unsigned id_home(const struct id *id);
+bool id_is_valid(span text);
+
+/* A place in a stream. */
+enum id_place {
+	PLACE_BAD,     /* malformed: leading zeros, over 10 digits, over 256 bytes, control characters … */
+	PLACE_EVENT,   /* ID.n: n events were taken */
+	PLACE_END,     /* ID.end */
+	PLACE_FOREIGN, /* well-formed text that no stream of ours ever gave out: unknown, not malformed */
+};
+enum id_place id_parse_place(span text, struct id *id, uint64_t *n);
+
+#endif

@@ -1,0 +1,62 @@
+/* The journal: the events of one stream in order, and the only buffer between the upstream and the viewers. Written by
+ * one thread (the stream's home), read by any. Bytes never move once they are written; an event is published by a
+ * release store of the count. */
+#ifndef STREAM_JOURNAL_H
+#define STREAM_JOURNAL_H
+
+#include "base/cause.h"
+#include "stream/ending.h"
+
+#include <stdint.h>
+
+enum journal_kind { JOURNAL_TEXT, JOURNAL_REASONING };
+
+/* The end of a stream as every reader is told it. Written once, before the journal is sealed. */
+struct last_word {
+	enum cause cause;
+	enum proof proof;
+	char finish[DIALECT_WORD];     /* empty: null */
+	char detail[DIALECT_SENTENCE]; /* bad ends: one sentence, no secret, no HTML */
+	int upstream_status;           /* cause status; else 0 */
+	uint64_t events;               /* JOURNAL_TEXT events, … */
+	uint64_t bytes;                /* … their bytes … */
+	uint32_t crc32;                /* … and the IEEE CRC-32 of those in order */
+};
+
+struct journal;
+
+/* NULL when there is no memory. The caller has one hold. */
+struct journal *journal_create(void);
+struct journal *journal_hold(struct journal *j);
+void journal_drop(struct journal *j); /* the last drop frees it; any thread */
+
+/* Writer. CAUSE_OVERLOADED when there is no memory (the journal is unchanged), CAUSE_STREAM_TOO_LARGE when text and
+ * index would pass 4 GiB or 2^32 - 2 events. */
+MUST enum cause journal_append(struct journal *j, enum journal_kind kind, span text);
+
+/* Writer: the last thing that happens to a journal. word->events, bytes and crc32 are filled in here. */
+void journal_seal(struct journal *j, const struct last_word *word);
+
+/* Any thread. */
+uint32_t journal_count(const struct journal *j);                    /* events published; they are numbered from 1 */
+const struct last_word *journal_last_word(const struct journal *j); /* NULL until sealed. Sealed before read: then count is final */
+uint64_t journal_memory(const struct journal *j);                   /* bytes allocated */
+
+/* Counts so far (writer's thread, or after sealing). */
+void journal_tally(const struct journal *j, struct last_word *out);
+
+/* A reader's place: the next event is number `next`. */
+struct cursor {
+	struct journal *journal; /* held */
+	uint32_t next;
+	struct segment *segment; /* where `next` was last looked for */
+};
+
+/* Takes a hold on the journal. next: 1 … count + 1. */
+void cursor_open(struct cursor *c, struct journal *j, uint32_t next);
+void cursor_close(struct cursor *c);
+
+/* The event `next`, and steps on; false when it is not there yet. The text is a loan for as long as the journal is held. */
+MUST bool cursor_read(struct cursor *c, enum journal_kind *kind, span *text);
+
+#endif

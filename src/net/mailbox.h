@@ -14,7 +14,7 @@ struct mail {
 struct mailbox {
 	uv_async_t async;
 	pthread_mutex_t mutex;
-	STAILQ_HEAD(, mail) waiting;
+	STAILQ_HEAD(mail_list, mail) waiting;
 	void (*on_mail)(void *owner, struct mail *mail);
 	void *owner;
 };

@@ -1,0 +1,306 @@
+/* One byte stream over a socket, on libuv.
+ *
+ * Writing: conn_put gathers, and a task at the end of the turn tries one write; what the kernel does not take goes on as the
+ * one uv_write in flight, whose memory is the very buffer that was gathered, while new bytes gather in a second one.
+ *
+ * Reading: libuv 1.44 reports data followed by a reset as data and then UV_EOF. Whether a stream was cut by FIN or by reset is
+ * evidence, so on UV_EOF the socket is asked itself. The kernel tells an error once, to whoever asks first; if a write
+ * heard of the reset, the read will only see an end, so that is remembered.
+ *
+ * Invariants
+ * 1. on_end is called at most once, and never after conn_close or conn_reset.
+ * 2. No callback is called from inside a function of this file that the owner called.
+ * 3. At most one uv_write is in flight; `flight` is its memory and is not touched before it is done.
+ * 4. A failed write does not end the conn while reading is on: what the peer said before it broke is read first. */
+#include "net/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { NOTSENT_BYTES = 16 * 1024, KEEPALIVE_IDLE_S = 30, KEEPALIVE_INTERVAL_S = 10, KEEPALIVE_PROBES = 3 };
+
+struct conn {
+	union {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	};
+	struct loop *loop;
+	const struct conn_events *events;
+	void *owner;
+	struct buf out, flight;
+	size_t flight_left; /* bytes of flight that are not known to be taken */
+	uv_write_t write;
+	uv_shutdown_t shutdown;
+	struct task flush;
+	int write_error;    /* libuv's; writing is over */
+	bool is_tcp, reading, in_flight, ended, wants_shutdown, closed;
+	char peer[INET6_ADDRSTRLEN + 8];
+	bool peer_is_loopback;
+};
+
+static void flush(void *owner);
+
+static int fd_of(const struct conn *c)
+{
+	uv_os_fd_t fd = -1;
+	return uv_fileno(&c->handle, &fd) == 0 ? fd : -1;
+}
+
+static void name_peer(struct conn *c)
+{
+	struct sockaddr_storage a;
+	int n = sizeof a;
+	snprintf(c->peer, sizeof c->peer, "unix");
+	c->peer_is_loopback = true;
+	if (!c->is_tcp || uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &n) != 0)
+		return;
+	char ip[INET6_ADDRSTRLEN] = "";
+	if (a.ss_family == AF_INET) {
+		struct sockaddr_in *v4 = (void *)&a;
+		uv_ip4_name(v4, ip, sizeof ip);
+		snprintf(c->peer, sizeof c->peer, "%s:%u", ip, ntohs(v4->sin_port));
+		c->peer_is_loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+	} else {
+		struct sockaddr_in6 *v6 = (void *)&a;
+		const unsigned char *b = v6->sin6_addr.s6_addr;
+		uv_ip6_name(v6, ip, sizeof ip);
+		snprintf(c->peer, sizeof c->peer, "[%s]:%u", ip, ntohs(v6->sin6_port));
+		c->peer_is_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) || (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && b[12] == 127);
+	}
+}
+
+struct conn *conn_take_fd(struct loop *l, int fd, bool is_tcp)
+{
+	struct conn *c = calloc(1, sizeof *c);
+	if (!c) {
+		close(fd);
+		return NULL;
+	}
+	c->loop = l;
+	c->is_tcp = is_tcp;
+	task_init(&c->flush, flush, c);
+	int status = is_tcp ? uv_tcp_init(&l->uv, &c->tcp) : uv_pipe_init(&l->uv, &c->pipe, 0);
+	CHECK(status == 0);
+	c->handle.data = c;
+	status = is_tcp ? uv_tcp_open(&c->tcp, fd) : uv_pipe_open(&c->pipe, fd);
+	if (status != 0) {
+		close(fd);
+		conn_close(c);
+		return NULL;
+	}
+	if (is_tcp)
+		uv_tcp_nodelay(&c->tcp, 1);
+	name_peer(c);
+	return c;
+}
+
+void conn_set_owner(struct conn *c, const struct conn_events *events, void *owner)
+{
+	c->events = events;
+	c->owner = owner;
+}
+
+static void end(struct conn *c, enum conn_end how, const char *why)
+{
+	if (c->ended || c->closed)
+		return;
+	c->ended = true;
+	if (c->reading)
+		uv_read_stop(&c->stream);
+	c->reading = false;
+	c->events->on_end(c->owner, how, why);
+}
+
+/* What UV_EOF really was: see the essay. */
+static void end_of_reading(struct conn *c)
+{
+	char byte;
+	ssize_t n = recv(fd_of(c), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (c->write_error || (n < 0 && (errno == ECONNRESET || errno == EPIPE)))
+		end(c, CONN_RESET, "connection reset by peer");
+	else if (n < 0 && errno != EAGAIN)
+		end(c, CONN_LOST, strerror(errno));
+	else
+		end(c, CONN_FIN, "connection closed by peer");
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+	struct conn *c = handle->data;
+	*out = uv_buf_init(c->loop->read_buffer, LOOP_READ_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
+{
+	struct conn *c = stream->data;
+	if (n > 0)
+		c->events->on_bytes(c->owner, span_of(bytes->base, (size_t)n));
+	else if (n == UV_EOF)
+		end_of_reading(c);
+	else if (n == UV_ECONNRESET)
+		end(c, CONN_RESET, "connection reset by peer");
+	else if (n < 0)
+		end(c, CONN_LOST, uv_strerror((int)n));
+}
+
+void conn_read(struct conn *c, bool on)
+{
+	if (c->ended || c->closed || c->reading == on)
+		return;
+	c->reading = on;
+	if (on)
+		CHECK(uv_read_start(&c->stream, on_alloc, on_read) == 0);
+	else
+		uv_read_stop(&c->stream);
+}
+
+size_t conn_waiting(const struct conn *c) { return c->out.n + c->flight_left; }
+
+static void on_shut(uv_shutdown_t *request, int status) {}
+
+static void drained(struct conn *c)
+{
+	if (c->wants_shutdown) {
+		c->wants_shutdown = false;
+		uv_shutdown(&c->shutdown, &c->stream, on_shut);
+	}
+	if (c->events->on_drained)
+		c->events->on_drained(c->owner);
+}
+
+static void writing_failed(struct conn *c, int status)
+{
+	c->write_error = status;
+	buf_finish(&c->out);
+	buf_finish(&c->flight);
+	c->flight_left = 0;
+	if (!c->reading)
+		end(c, status == UV_ECONNRESET || status == UV_EPIPE ? CONN_RESET : CONN_LOST, uv_strerror(status));
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+	struct conn *c = write->data;
+	c->in_flight = false;
+	if (c->closed)
+		return;
+	buf_finish(&c->flight);
+	c->flight_left = 0;
+	if (status != 0)
+		writing_failed(c, status);
+	else if (c->out.n)
+		flush(c);
+	else
+		drained(c);
+}
+
+static void fly(struct conn *c, size_t taken)
+{
+	c->flight = c->out;
+	c->out = (struct buf){0};
+	c->flight_left = c->flight.n - taken;
+	c->in_flight = true;
+	c->write.data = c;
+	uv_buf_t rest = uv_buf_init(c->flight.p + taken, (unsigned)c->flight_left);
+	int status = uv_write(&c->write, &c->stream, &rest, 1, on_written);
+	if (status == 0)
+		return;
+	c->in_flight = false;
+	writing_failed(c, status);
+}
+
+static void flush(void *owner)
+{
+	struct conn *c = owner;
+	if (c->closed || c->in_flight || c->write_error)
+		return;
+	if (c->out.failed) {
+		writing_failed(c, UV_ENOMEM);
+		end(c, CONN_LOST, "out of memory");
+		return;
+	}
+	if (!c->out.n) {
+		drained(c);
+		return;
+	}
+	uv_buf_t all = uv_buf_init(c->out.p, (unsigned)c->out.n);
+	int taken = uv_try_write(&c->stream, &all, 1);
+	if (taken < 0 && taken != UV_EAGAIN)
+		writing_failed(c, taken);
+	else if (taken >= 0 && (size_t)taken == c->out.n) {
+		buf_finish(&c->out);
+		drained(c);
+	} else
+		fly(c, taken < 0 ? 0 : (size_t)taken);
+}
+
+void conn_put(struct conn *c, span bytes)
+{
+	if (c->closed || c->write_error)
+		return;
+	buf_put(&c->out, bytes);
+	task_queue(c->loop, &c->flush);
+}
+
+void conn_shutdown(struct conn *c)
+{
+	if (c->closed || c->write_error)
+		return;
+	c->wants_shutdown = true;
+	task_queue(c->loop, &c->flush);
+}
+
+static void set_option(int fd, int level, int option, int value)
+{
+	/* Refusals (an old kernel, a socket that has just been reset) only cost the optimisation or the early notice. */
+	(void)!setsockopt(fd, level, option, &value, sizeof value);
+}
+
+void conn_set_write_timeout(struct conn *c, uint64_t ms)
+{
+	int fd = fd_of(c);
+	if (!c->is_tcp || fd < 0)
+		return;
+	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, ms > INT32_MAX ? INT32_MAX : (int)ms);
+	set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES);
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct conn *c = handle->data;
+	buf_finish(&c->out);
+	buf_finish(&c->flight);
+	free(c);
+}
+
+void conn_close(struct conn *c)
+{
+	if (c->closed)
+		return;
+	c->closed = true;
+	task_cancel(c->loop, &c->flush);
+	uv_close(&c->handle, on_closed);
+}
+
+void conn_reset(struct conn *c)
+{
+	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	if (!c->closed && c->is_tcp)
+		(void)!setsockopt(fd_of(c), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+	conn_close(c);
+}
+
+const char *conn_peer(const struct conn *c) { return c->peer; }
+
+bool conn_peer_is_loopback(const struct conn *c) { return c->peer_is_loopback; }

@@ -1,0 +1,41 @@
+/* Mail between threads: a locked list and one uv_async. The lock is held for a few instructions; delivery takes the whole list
+ * at once. uv_async_send may fold several wakes into one, so a wake says only "look". */
+#include "net/mailbox.h"
+
+static void deliver(uv_async_t *async)
+{
+	struct mailbox *m = async->data;
+	struct mail_list taken = STAILQ_HEAD_INITIALIZER(taken);
+	pthread_mutex_lock(&m->mutex);
+	STAILQ_CONCAT(&taken, &m->waiting);
+	pthread_mutex_unlock(&m->mutex);
+	struct mail *mail;
+	while ((mail = STAILQ_FIRST(&taken))) {
+		STAILQ_REMOVE_HEAD(&taken, link);
+		m->on_mail(m->owner, mail);
+	}
+}
+
+void mailbox_open(struct mailbox *m, struct loop *l, void (*on_mail)(void *owner, struct mail *mail), void *owner)
+{
+	STAILQ_INIT(&m->waiting);
+	CHECK(pthread_mutex_init(&m->mutex, NULL) == 0);
+	m->on_mail = on_mail;
+	m->owner = owner;
+	CHECK(uv_async_init(&l->uv, &m->async, deliver) == 0);
+	m->async.data = m;
+}
+
+void mailbox_post(struct mailbox *m, struct mail *mail)
+{
+	pthread_mutex_lock(&m->mutex);
+	STAILQ_INSERT_TAIL(&m->waiting, mail, link);
+	pthread_mutex_unlock(&m->mutex);
+	uv_async_send(&m->async);
+}
+
+void mailbox_close(struct mailbox *m)
+{
+	uv_close((uv_handle_t *)&m->async, NULL);
+	pthread_mutex_destroy(&m->mutex);
+}

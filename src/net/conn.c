@@ -8,7 +8,8 @@
  * heard of the reset, the read will only see an end, so that is remembered.
  *
  * Invariants
- * 1. on_end is called at most once, and never after conn_close or conn_reset.
+ * 1. on_end is called at most once with CONN_FIN and at most once with another end, which is the last; never after
+ *    conn_close or conn_reset.
  * 2. No callback is called from inside a function of this file that the owner called.
  * 3. At most one uv_write is in flight; `flight` is its memory and is not touched before it is done.
  * 4. A failed write does not end the conn while reading is on: what the peer said before it broke is read first. */
@@ -40,7 +41,7 @@ struct conn {
 	uv_shutdown_t shutdown;
 	struct task flush;
 	int write_error;    /* libuv's; writing is over */
-	bool is_tcp, reading, in_flight, ended, wants_shutdown, closed;
+	bool is_tcp, reading, read_over, in_flight, ended, wants_shutdown, closed;
 	char peer[INET6_ADDRSTRLEN + 8];
 	bool peer_is_loopback;
 };
@@ -109,9 +110,10 @@ void conn_set_owner(struct conn *c, const struct conn_events *events, void *owne
 
 static void end(struct conn *c, enum conn_end how, const char *why)
 {
-	if (c->ended || c->closed)
+	if (c->ended || c->closed || (how == CONN_FIN && c->read_over))
 		return;
-	c->ended = true;
+	c->read_over = true;
+	c->ended = how != CONN_FIN;
 	if (c->reading)
 		uv_read_stop(&c->stream);
 	c->reading = false;
@@ -152,7 +154,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 
 void conn_read(struct conn *c, bool on)
 {
-	if (c->ended || c->closed || c->reading == on)
+	if (c->read_over || c->closed || c->reading == on)
 		return;
 	c->reading = on;
 	if (on)

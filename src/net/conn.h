@@ -16,6 +16,7 @@ enum conn_end {
 /* Called from the loop, never from inside a call into conn. Each may close the conn. */
 struct conn_events {
 	void (*on_bytes)(void *owner, span bytes); /* a loan; the owner takes all of it */
+	/* At most once with CONN_FIN, at most once with another end, which is the last. */
 	void (*on_end)(void *owner, enum conn_end how, const char *why);
 	void (*on_drained)(void *owner); /* all that was put has gone to the kernel */
 };

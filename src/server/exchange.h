@@ -56,7 +56,7 @@ void exchange_refuse_and_close(struct exchange *x, int status, const char *code,
 
 /* An answer that streams. length: -1 when it is not known (chunked; HTTP/1.0: until close). */
 void exchange_begin(struct exchange *x, int status, const char *content_type, int64_t length);
-size_t exchange_room(const struct exchange *x); /* bytes that may be put now; going over it by one event is fine */
+size_t exchange_room(struct exchange *x); /* bytes that may be put now; going over it by one event is fine */
 void exchange_put(struct exchange *x, span bytes);
 void exchange_end(struct exchange *x);
 void exchange_break(struct exchange *x); /* visibly: no final chunk, the connection is reset */

@@ -1,0 +1,75 @@
+/* A server is a listener and the list of its sessions. What happens on a connection is session.c's; what an answer looks like
+ * is exchange.c's. Here is only what concerns all connections together: how many there may be, and how they end.
+ *
+ * Over the limit of connections accepting pauses, and clients wait in the kernel's backlog: an accepted stream is worth
+ * more than a new connection. */
+#include "server/session.h"
+
+#include <stdlib.h>
+
+static void on_conn(void *owner, struct conn *c)
+{
+	struct server *s = owner;
+	session_start(s, c);
+	listener_pause(s->listener, s->limits.connections && s->connections >= s->limits.connections);
+}
+
+static struct server *create(struct loop *l, struct server_limits limits, struct site site)
+{
+	struct server *s = calloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->loop = l;
+	s->limits = limits;
+	s->site = site;
+	LIST_INIT(&s->sessions);
+	return s;
+}
+
+static struct server *keep_if_listening(struct server *s)
+{
+	if (s && s->listener)
+		return s;
+	free(s);
+	return NULL;
+}
+
+struct server *server_open(struct loop *l, const char *address, struct server_limits limits, struct site site, char *why, size_t why_bytes)
+{
+	struct server *s = create(l, limits, site);
+	if (s)
+		s->listener = listener_open(l, address, on_conn, s, why, why_bytes);
+	return keep_if_listening(s);
+}
+
+struct server *server_take_fd(struct loop *l, int fd, bool is_tcp, struct server_limits limits, struct site site)
+{
+	struct server *s = create(l, limits, site);
+	if (s)
+		s->listener = listener_take_fd(l, fd, is_tcp, on_conn, s);
+	return keep_if_listening(s);
+}
+
+const char *server_name(const struct server *s) { return listener_name(s->listener); }
+
+size_t server_connections(const struct server *s) { return s->connections; }
+
+void server_drain(struct server *s)
+{
+	struct session *session, *next;
+	s->draining = true;
+	for (session = LIST_FIRST(&s->sessions); session; session = next) {
+		next = LIST_NEXT(session, link);
+		if (session->state == SESSION_WAITING)
+			session_close(session);
+	}
+}
+
+void server_close(struct server *s)
+{
+	struct session *session;
+	listener_close(s->listener);
+	while ((session = LIST_FIRST(&s->sessions)))
+		session_close(session);
+	loop_free_later(s->loop, s, free);
+}

@@ -1,0 +1,371 @@
+/* One client's connection, HTTP/1.1: bytes become requests, one after the other, and each request an exchange.
+ *
+ * A request that comes while another is being answered (pipelining) waits unparsed; a client that sends more than EARLY_BYTES
+ * of it is no longer read. A client's FIN means that it left, unless the exchange tolerates half-closed clients: there
+ * is no other way to notice that nobody waits for an answer that has not begun. When an answer comes before the whole
+ * request was read, the connection ends after it, lingering, because a close with unread input makes the kernel send a
+ * reset that can erase the answer on its way.
+ *
+ * Invariants
+ * 1. One exchange at a time; session->exchange is valid exactly in SESSION_EXCHANGE.
+ * 2. The parser is never entered twice: `parsing` guards it, and an exchange that ends inside it goes on in its loop,
+ *    one that ends later goes on by the `proceed` task.
+ * 3. Every state but SESSION_EXCHANGE has a deadline; in SESSION_EXCHANGE there is one while a body is awaited.
+ * 4. session_close is the one exit. Memory goes at the end of the turn. */
+#include "server/session.h"
+
+#include <stdlib.h>
+
+static void parse(struct session *s, span in);
+static void end_request(struct session *s);
+
+static void set_state(struct session *s, enum session_state state, uint64_t deadline_ms)
+{
+	CHECK(s->state != SESSION_CLOSED);
+	s->state = state;
+	if (deadline_ms)
+		alarm_set(&s->alarm, deadline_ms);
+	else
+		alarm_clear(&s->alarm);
+}
+
+static uint64_t head_ms(const struct session *s) { return s->server->limits.head_ms ? s->server->limits.head_ms : HEAD_MS; }
+
+static uint64_t idle_ms(const struct session *s) { return s->server->limits.idle_ms ? s->server->limits.idle_ms : IDLE_MS; }
+
+static void finish_exchange(struct session *s)
+{
+	buf_finish(&s->exchange.body);
+	buf_finish(&s->exchange.fields);
+	s->exchange = (struct exchange){0};
+}
+
+static void free_session(void *p)
+{
+	struct session *s = p;
+	finish_exchange(s);
+	http1_finish(&s->parser);
+	buf_finish(&s->early);
+	free(s);
+}
+
+void session_close(struct session *s)
+{
+	if (s->state == SESSION_CLOSED)
+		return;
+	bool answering = s->state == SESSION_EXCHANGE;
+	set_state(s, SESSION_CLOSED, 0);
+	task_cancel(s->server->loop, &s->proceed);
+	LIST_REMOVE(s, link);
+	s->server->connections--;
+	listener_pause(s->server->listener, s->server->limits.connections && s->server->connections >= s->server->limits.connections);
+	if (s->break_at_end)
+		conn_reset(s->conn);
+	else
+		conn_close(s->conn);
+	if (answering && s->exchange.events && s->exchange.events->on_gone)
+		s->exchange.events->on_gone(s->exchange.owner);
+	loop_free_later(s->server->loop, s, free_session);
+}
+
+/* Waits for what was put to reach the kernel; on_drained goes on from there. */
+static void flush_then_end(struct session *s)
+{
+	set_state(s, SESSION_FLUSHING, WRITE_TIMEOUT_MS);
+	conn_shutdown(s->conn);
+}
+
+void session_linger(struct session *s)
+{
+	finish_exchange(s);
+	buf_finish(&s->early);
+	flush_then_end(s);
+	if (!s->peer_done)
+		set_state(s, SESSION_LINGERING, LINGER_MS);
+	conn_read(s->conn, true);
+}
+
+void session_exchange_broken(struct session *s)
+{
+	s->break_at_end = s->exchange.until_close;
+	finish_exchange(s);
+	conn_read(s->conn, false);
+	if (s->break_at_end) {
+		set_state(s, SESSION_FLUSHING, WRITE_TIMEOUT_MS);
+		if (!conn_waiting(s->conn))
+			session_close(s);
+		return;
+	}
+	flush_then_end(s);
+}
+
+void session_exchange_over(struct session *s)
+{
+	bool goes_on = s->keep_alive && s->exchange.request_whole && !s->exchange.until_close && !s->server->draining && !s->peer_done;
+	if (!goes_on) {
+		session_linger(s);
+		return;
+	}
+	finish_exchange(s);
+	set_state(s, SESSION_WAITING, idle_ms(s));
+	conn_set_write_timeout(s->conn, WRITE_TIMEOUT_MS);
+	conn_read(s->conn, true);
+	if (s->early.n && !s->parsing)
+		task_queue(s->server->loop, &s->proceed);
+}
+
+static void proceed(void *owner)
+{
+	struct session *s = owner;
+	if (s->state != SESSION_WAITING || s->parsing)
+		return;
+	struct buf early = s->early;
+	s->early = (struct buf){0};
+	parse(s, buf_span(&early));
+	buf_finish(&early);
+}
+
+static bool expects_what_we_cannot(const struct http_head *head)
+{
+	span expect = headers_get(head, "expect");
+	return expect.p && !span_is_nocase(expect, "100-continue");
+}
+
+static void begin_exchange(struct session *s)
+{
+	struct exchange *x = &s->exchange;
+	const struct http_head *head = &s->parser.head;
+	s->keep_alive = head->keep_alive;
+	x->head_only = span_is(head->method, "HEAD");
+	if (head->framing == HTTP_NO_BODY || (head->framing == HTTP_LENGTH && head->length == 0)) {
+		span nothing = {0};
+		CHECK(http1_next(&s->parser, &nothing) == HTTP1_END); /* the head stays valid until the next call */
+		x->request_whole = true;
+	}
+	set_state(s, SESSION_EXCHANGE, 0);
+	const char *wrong = url_split_target(head->target, &x->target);
+	if (wrong)
+		exchange_refuse_and_close(x, 400, "bad_target", wrong);
+	else if (expects_what_we_cannot(head))
+		exchange_refuse_and_close(x, 417, NULL, "The only expectation that is understood here is 100-continue.");
+	else
+		s->server->site.on_request(s->server->site.owner, x);
+	if (s->state == SESSION_EXCHANGE && x->request_whole)
+		end_request(s);
+}
+
+void session_read_body(struct session *s)
+{
+	if (s->exchange.request_whole)
+		return;
+	if (s->parser.head.expect_continue && s->parser.head.minor >= 1 && s->parser.body_bytes == 0)
+		conn_put(s->conn, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
+	s->body_since_ms = s->server->loop->now_ms;
+	s->body_seen = 0;
+	alarm_set(&s->alarm, BODY_GRACE_MS);
+}
+
+void session_pause(struct session *s, bool paused)
+{
+	if (s->exchange.request_whole || s->paused == paused)
+		return;
+	s->paused = paused;
+	s->body_since_ms = s->server->loop->now_ms;
+	s->body_seen = s->parser.body_bytes;
+	conn_read(s->conn, !paused);
+}
+
+static void take_body(struct session *s, span piece)
+{
+	struct exchange *x = &s->exchange;
+	if (x->reading == READING_NOTHING)
+		return;
+	if (s->parser.body_bytes > x->body_limit) {
+		const struct exchange_events *events = x->events;
+		void *owner = x->owner;
+		if (x->phase == PHASE_ASKED)
+			exchange_refuse_and_close(x, 413, "body_too_large", "The request's body is larger than is allowed here.");
+		else
+			session_linger(s);
+		if (events->on_gone)
+			events->on_gone(owner);
+		return;
+	}
+	if (x->reading == READING_PIECES)
+		x->events->on_body(x->owner, piece);
+	else
+		buf_put(&x->body, piece);
+}
+
+static void end_request(struct session *s)
+{
+	struct exchange *x = &s->exchange;
+	if (s->state != SESSION_EXCHANGE)
+		return;
+	x->request_whole = true;
+	alarm_clear(&s->alarm);
+	if (x->reading == READING_PIECES)
+		x->events->on_body_end(x->owner);
+	else if (x->reading == READING_WHOLE && x->body.failed)
+		exchange_refuse_and_close(x, 503, "out_of_memory", "There is no memory for this request now.");
+	else if (x->reading == READING_WHOLE)
+		x->events->on_request(x->owner, buf_span(&x->body));
+}
+
+/* What is left of the input waits for the end of the present exchange. */
+static void keep_early(struct session *s, span rest)
+{
+	buf_put(&s->early, rest);
+	if (s->early.failed)
+		session_close(s);
+	else if (s->early.n >= EARLY_BYTES)
+		conn_read(s->conn, false);
+}
+
+static void refuse_bad(struct session *s)
+{
+	int status = s->parser.bad.status;
+	const char *message = s->parser.bad.message;
+	if (s->state != SESSION_EXCHANGE) {
+		exchange_refuse_session(s, status, message);
+		return;
+	}
+	struct exchange gone = s->exchange; /* the request's body broke its framing */
+	s->exchange.body = s->exchange.fields = (struct buf){0};
+	if (gone.phase == PHASE_ASKED)
+		exchange_refuse_session(s, status, message);
+	else
+		session_linger(s);
+	buf_finish(&gone.body);
+	buf_finish(&gone.fields);
+	if (gone.events && gone.events->on_gone)
+		gone.events->on_gone(gone.owner);
+}
+
+static bool may_parse(const struct session *s)
+{
+	return s->state == SESSION_WAITING || s->state == SESSION_HEAD || (s->state == SESSION_EXCHANGE && !s->exchange.request_whole);
+}
+
+/* One step of the parser; false when it needs more bytes or must not go on. */
+static bool step(struct session *s, span *in)
+{
+	switch (http1_next(&s->parser, in)) {
+	case HTTP1_MORE:
+		if (s->state == SESSION_WAITING && http1_in_head(&s->parser))
+			set_state(s, SESSION_HEAD, head_ms(s));
+		return false;
+	case HTTP1_HEAD:
+		begin_exchange(s);
+		return true;
+	case HTTP1_BODY:
+		if (s->state == SESSION_EXCHANGE)
+			take_body(s, s->parser.body);
+		return true;
+	case HTTP1_END:
+		end_request(s);
+		return true;
+	case HTTP1_BAD:
+		refuse_bad(s);
+		return false;
+	}
+	return false;
+}
+
+static void parse(struct session *s, span in)
+{
+	s->parsing = true;
+	while (may_parse(s) && step(s, &in))
+		;
+	s->parsing = false;
+	if (s->state == SESSION_CLOSED || s->state == SESSION_LINGERING || s->state == SESSION_FLUSHING || !in.n)
+		return;
+	keep_early(s, in);
+	if (s->state == SESSION_WAITING)
+		task_queue(s->server->loop, &s->proceed);
+}
+
+static void on_bytes(void *owner, span bytes)
+{
+	struct session *s = owner;
+	if (s->state == SESSION_LINGERING) {
+		s->discarded += bytes.n;
+		if (s->discarded > LINGER_BYTES)
+			session_close(s);
+	} else if (s->early.n || !may_parse(s))
+		keep_early(s, bytes);
+	else
+		parse(s, bytes);
+}
+
+static void on_end(void *owner, enum conn_end how, const char *why)
+{
+	struct session *s = owner;
+	s->peer_done = true;
+	bool answer_goes_on = how == CONN_FIN && (s->state == SESSION_FLUSHING || (s->state == SESSION_EXCHANGE && s->exchange.half_close && s->exchange.request_whole));
+	if (answer_goes_on)
+		return;
+	if (how == CONN_FIN && conn_waiting(s->conn) && s->state != SESSION_EXCHANGE)
+		flush_then_end(s);
+	else
+		session_close(s);
+}
+
+static void on_drained(void *owner)
+{
+	struct session *s = owner;
+	if (s->state == SESSION_FLUSHING)
+		session_close(s);
+	else if (s->state == SESSION_EXCHANGE && s->exchange.wants_room) {
+		s->exchange.wants_room = false;
+		s->exchange.events->on_room(s->exchange.owner);
+	}
+}
+
+static const struct conn_events events = {on_bytes, on_end, on_drained};
+
+static bool body_is_too_slow(const struct session *s)
+{
+	uint64_t waited = s->server->loop->now_ms - s->body_since_ms;
+	return !s->paused && (s->parser.body_bytes - s->body_seen) * 1000 < (waited - BODY_GRACE_MS) * BODY_BYTES_PER_S;
+}
+
+static void on_deadline(void *owner)
+{
+	struct session *s = owner;
+	switch (s->state) {
+	case SESSION_HEAD:
+		exchange_refuse_session(s, 408, "The request's head did not come whole in time.");
+		break;
+	case SESSION_EXCHANGE:
+		alarm_set(&s->alarm, 1000);
+		if (!body_is_too_slow(s) || s->exchange.phase != PHASE_ASKED)
+			break;
+		s->parser.bad.status = 408;
+		s->parser.bad.message = "The request's body came too slowly.";
+		refuse_bad(s);
+		break;
+	default:
+		session_close(s);
+	}
+}
+
+void session_start(struct server *server, struct conn *c)
+{
+	struct session *s = calloc(1, sizeof *s);
+	if (!s) {
+		conn_close(c);
+		return;
+	}
+	s->server = server;
+	s->conn = c;
+	LIST_INSERT_HEAD(&server->sessions, s, link);
+	server->connections++;
+	http1_init(&s->parser, HTTP1_REQUESTS, (struct http1_limits){.line = server->limits.request_line});
+	alarm_init(&s->alarm, server->loop, on_deadline, s);
+	task_init(&s->proceed, proceed, s);
+	conn_set_owner(c, &events, s);
+	conn_set_write_timeout(c, WRITE_TIMEOUT_MS);
+	set_state(s, SESSION_WAITING, head_ms(s));
+	conn_read(c, true);
+}

@@ -1,6 +1,8 @@
 /* A pull scanner for JSON (RFC 8259), sans I/O, resumable at any byte. It reads, it never builds a tree: a reader asks
  * for the next token and skips what it does not want. Strings come decoded, as WTF-8: an escaped lone surrogate is
- * written as its three bytes, so that a pair split over two events can still be joined (base/utf8). Depth is bounded.
+ * written as its three bytes, so that a pair split over two events can still be joined (base/utf8). Bytes that are not
+ * UTF-8 pass as they are; whoever wants text mends it. Duplicate keys come twice. Depth is bounded, nothing else is:
+ * whoever feeds bounds the bytes.
  *
  *	json_init(&s); json_feed(&s, bytes, last);
  *	for (;;) switch (json_next(&s)) …
@@ -30,19 +32,21 @@ enum json_token {
 
 struct json {
 	span text;           /* a loan until the next call */
-	const char *message;
+	const char *message; /* what was expected, for people */
 	uint64_t offset;     /* bytes taken so far: where the present token ends, or the error is */
 	int depth;           /* open objects and arrays */
 
 	/* For scan.c. */
 	span in;
 	bool last;
-	int state;
-	struct buf held;     /* a token that arrived in pieces */
-	unsigned char stack[JSON_DEPTH / 8];
+	int expect;          /* what may come next */
+	int part;            /* the token that is being read, if the input ended inside one */
+	int step;            /* in it: digits of \uXXXX, letters of a word, state of a number */
+	const char *word;    /* true, false or null */
 	uint32_t unicode;    /* the \uXXXX being read */
-	int digits;
 	bool in_key;
+	struct buf held;     /* a token that arrived in pieces, or a string that had escapes */
+	unsigned char stack[JSON_DEPTH / 8]; /* one bit for each open one: it is an array */
 };
 
 void json_init(struct json *s);

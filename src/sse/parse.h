@@ -19,7 +19,7 @@ enum sse_item {
 	SSE_EVENT,     /* p.event: a block closed by its blank line, or an NDJSON line; also blocks without data, which a
 	                * browser would not dispatch: some dialects mean something by them */
 	SSE_COMMENT,   /* p.comment: the text behind ':' */
-	SSE_TOO_LARGE, /* one block grew over the limit; nothing further is parsed */
+	SSE_TOO_LARGE, /* one block grew over the limit: said once, then all input is used up unread */
 	SSE_NO_MEMORY, /* likewise */
 };
 
@@ -34,6 +34,13 @@ struct sse_event {
 	span error_field; /* a line `error: …`, which old llama.cpp servers write; p is NULL when there is none */
 };
 
+/* A field's value: lent by the input while that lasts, kept when it must survive it. */
+struct sse_value {
+	bool is_set, is_lent;
+	span lent;
+	struct buf kept;
+};
+
 struct sse {
 	struct sse_event event;
 	span comment;
@@ -42,17 +49,17 @@ struct sse {
 	/* For parse.c. */
 	enum sse_syntax syntax;
 	size_t limit;
-	int state;
-	struct buf line, name, data, id, error;
-	bool has_data, has_name, has_id, has_error;
-	bool after_cr;     /* swallow one LF */
-	bool delivered;    /* the present event was handed out: forget it before going on */
-	int bom;           /* bytes of a BOM matched so far; -1: past the start */
+	struct buf line;    /* the beginning of a line whose end has not come */
+	struct sse_value name, data, id, error;
 	size_t block_bytes; /* of the present block, counted against the limit */
-	bool open;         /* the present block has at least one field line, or a line has begun */
+	int bom;            /* bytes of a BOM matched so far; -1: past the start */
+	bool after_cr;      /* swallow one LF */
+	bool is_open;       /* the present block has a line that is no comment */
+	bool delivered;     /* the present event was handed out: forget it before going on */
+	bool failed;        /* too large, or out of memory */
 };
 
-/* limit: bytes of one block, line ends included. */
+/* limit: bytes of one block, each line end counted as one; a comment line counts alone and is then forgotten. 0: none. */
 void sse_init(struct sse *p, enum sse_syntax syntax, size_t limit);
 void sse_finish(struct sse *p);
 

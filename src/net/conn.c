@@ -303,6 +303,12 @@ void conn_reset(struct conn *c)
 	conn_close(c);
 }
 
+bool conn_is_quiet(const struct conn *c)
+{
+	char byte;
+	return !c->read_over && !c->write_error && recv(fd_of(c), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 const char *conn_peer(const struct conn *c) { return c->peer; }
 
 bool conn_peer_is_loopback(const struct conn *c) { return c->peer_is_loopback; }

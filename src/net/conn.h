@@ -42,6 +42,9 @@ void conn_shutdown(struct conn *c); /* FIN after all that was put */
 void conn_close(struct conn *c);    /* what the kernel has not taken is lost; no callback any more; freed after the turn */
 void conn_reset(struct conn *c);    /* the same with RST, so that the peer sees a break */
 
+/* Nothing waits to be read, no end either: asks the kernel. */
+bool conn_is_quiet(const struct conn *c);
+
 /* "127.0.0.1:40312", "unix". A loan while the conn lives. */
 const char *conn_peer(const struct conn *c);
 bool conn_peer_is_loopback(const struct conn *c);

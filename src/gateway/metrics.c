@@ -1,0 +1,115 @@
+/* The gateway's figures in Prometheus text. Each family has one function row; a family is always printed, with zeros, so that
+ * an alert on it never meets a hole. What is gauged is asked from its owner at the time of printing, so no gauge can
+ * drift. Only causes that a route has seen are printed, besides `finished`: two dozen causes times routes of zeros help nobody. */
+#include "gateway/metrics.h"
+
+#include "gateway/worker.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static const double bounds[HISTOGRAM_BUCKETS] = {1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1, 3, 10, 30};
+
+void metrics_init(struct metrics *m, const struct config *c)
+{
+	*m = (struct metrics){.route = calloc(c->routes ? c->routes : 1, sizeof *m->route)};
+	CHECK(m->route);
+}
+
+void metrics_finish(struct metrics *m)
+{
+	free(m->route);
+	*m = (struct metrics){0};
+}
+
+void metrics_observe(struct histogram *h, double seconds)
+{
+	size_t i = 0;
+	while (i < HISTOGRAM_BUCKETS && seconds > bounds[i])
+		i++;
+	h->bucket[i]++;
+	h->count++;
+	h->sum += seconds;
+}
+
+static void family(struct buf *out, const char *name, const char *type, const char *help)
+{
+	buf_printf(out, "# HELP lastword_%s %s\n# TYPE lastword_%s %s\n", name, help, name, type);
+}
+
+static void one(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+	family(out, name, type, help);
+	buf_printf(out, "lastword_%s %" PRIu64 "\n", name, value);
+}
+
+static void labelled(struct buf *out, const char *name, const char *help, const char *label, const char *const *values, const uint64_t *counts, size_t n)
+{
+	family(out, name, "counter", help);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(out, "lastword_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, values[i], counts[i]);
+}
+
+static void histogram(struct buf *out, const char *name, const char *help, const struct histogram *h)
+{
+	uint64_t below = 0;
+	family(out, name, "histogram", help);
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		below += h->bucket[i];
+		buf_printf(out, "lastword_%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, bounds[i], below);
+	}
+	buf_printf(out, "lastword_%s_bucket{le=\"+Inf\"} %" PRIu64 "\nlastword_%s_sum %.9g\nlastword_%s_count %" PRIu64 "\n", name, h->count,
+	           name, h->sum, name, h->count);
+}
+
+static void put_route(struct buf *out, const struct route *r)
+{
+	buf_put(out, SPAN("route=\""));
+	for (const char *c = r->path; *c; c++)
+		buf_printf(out, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+	buf_put(out, r->is_prefix ? SPAN("*\"") : SPAN("\""));
+}
+
+static void routes(struct buf *out, const struct worker *w)
+{
+	const struct config *c = w->config;
+	family(out, "streams_started_total", "counter", "Streams started.");
+	for (size_t i = 0; i < c->routes; i++) {
+		buf_put(out, SPAN("lastword_streams_started_total{"));
+		put_route(out, &c->route[i]);
+		buf_printf(out, "} %" PRIu64 "\n", w->metrics.route[i].started);
+	}
+	family(out, "streams_ended_total", "counter", "Streams ended, by their verdict.");
+	for (size_t i = 0; i < c->routes; i++)
+		for (int cause = CAUSE_NONE + 1; cause < CAUSES; cause++) {
+			uint64_t n = w->metrics.route[i].ended[cause];
+			if (!n && cause != CAUSE_FINISHED)
+				continue;
+			buf_put(out, SPAN("lastword_streams_ended_total{"));
+			put_route(out, &c->route[i]);
+			buf_printf(out, ",end=\"%s\",cause=\"%s\"} %" PRIu64 "\n", cause_end_name(cause_row((enum cause)cause)->end),
+			           cause_name((enum cause)cause), n);
+		}
+}
+
+void metrics_print(struct buf *out, const struct worker *w)
+{
+	static const char *const results[] = {"live", "kept", "forgotten", "ended"}, *const ways[] = {"id", "key"}, *const ends[] = {"clean", "cut"};
+	const struct metrics *m = &w->metrics;
+	routes(out, w);
+	one(out, "streams_live", "gauge", "Streams that have not ended.", w->shelf.live);
+	one(out, "streams_kept", "gauge", "Ended streams kept for late readers.", w->shelf.kept);
+	one(out, "viewers", "gauge", "Connections that read a stream.", m->viewers);
+	one(out, "events_total", "counter", "Events written into journals.", m->events);
+	one(out, "event_bytes_total", "counter", "Bytes of text in them.", m->event_bytes);
+	labelled(out, "resumes_total", "Viewers that came back with a place.", "result", results, m->resumes, RESUMES);
+	labelled(out, "attached_total", "Requests that joined a stream instead of starting one.", "by", ways, m->attached, ATTACHED_WAYS);
+	one(out, "events_unwatched_total", "counter", "Events generated while nobody watched.", m->events_unwatched);
+	labelled(out, "piped_total", "Answers passed on unjudged, by how they ended.", "end", ends, m->piped, PIPED_ENDS);
+	family(out, "memory_bytes", "gauge", "Memory that grows with use.");
+	buf_printf(out, "lastword_memory_bytes{kind=\"journal\"} %" PRIu64 "\n", worker_journal_bytes(w));
+	histogram(out, "first_event_seconds", "From a stream's start to its first event with meaning.", &m->first_event);
+	histogram(out, "added_latency_seconds", "From an event's arrival to its writing to the viewers that were ready.", &m->added_latency);
+	family(out, "build_info", "gauge", "Which lastword this is.");
+	buf_printf(out, "lastword_build_info{version=\"%s\"} 1\n", LASTWORD_VERSION);
+}

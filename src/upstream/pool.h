@@ -1,0 +1,20 @@
+/* The inside of the pool, for fetch.c. */
+#ifndef UPSTREAM_POOL_H
+#define UPSTREAM_POOL_H
+
+#include "upstream/fetch.h"
+
+struct pool {
+	struct loop *loop;
+	struct resolver *names;
+	const struct model *model;
+	TAILQ_HEAD(, pooled) idle; /* latest first */
+	size_t kept;
+};
+
+/* A connection to that upstream which is idle and was not closed by the peer, or NULL. The caller owns it. */
+struct conn *pool_take(struct pool *p, const struct upstream *upstream);
+/* A connection whose last response was read whole, and behind which nothing came. */
+void pool_give(struct pool *p, const struct upstream *upstream, struct conn *c);
+
+#endif

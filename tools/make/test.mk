@@ -16,3 +16,20 @@ $B/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(pure_o) $B/flags
 .PHONY: replay
 replay: $(fuzzers) ## replay the fuzz corpora
 	@for f in $(fuzzers); do $$f tests/fuzz/corpus/$${f##*/fuzz_}/* || exit 1; done
+
+# The gateway as a process, between scripted upstreams and a judge that shares no code with it. `make setup` once, with a
+# network; the tests themselves need only the loopback interface. LASTWORD says which build they start.
+PYTEST = LASTWORD=$(CURDIR)/$B/lastword build/venv/bin/python3 -m pytest -q
+
+.PHONY: setup e2e check
+setup: ## make build/venv, the Python of the tests
+	@tools/venv tests/requirements.txt
+
+build/venv/bin/pytest:
+	@echo 'the tests need build/venv: run `make setup` once' >&2; exit 1
+
+e2e: $B/lastword build/venv/bin/pytest ## every end-to-end test but those that need the model or a browser
+	$(PYTEST) tests/e2e
+
+check: unit replay $B/lastword build/venv/bin/pytest ## the inner loop: units, corpora, thirty dialogues
+	$(PYTEST) -m check tests/e2e

@@ -17,7 +17,9 @@ struct generation_rules {
 	bool json;                       /* data: json; text is then kept exactly, CR included */
 	bool queue_comments;             /* the embedded model's `: queue N` comments are understood */
 	unsigned n;                      /* choices asked for */
-	uint64_t event_limit, stream_limit; /* bytes; 0 = off */
+	uint64_t event_limit;            /* bytes of one upstream event as it came; 0 = off */
+	uint64_t stream_limit;           /* bytes of all events in the journal; 0 = off */
+	span secret;                     /* the credential that goes upstream: no detail repeats it; empty: none */
 };
 
 struct generation {
@@ -36,14 +38,17 @@ struct generation {
 	struct sse sse;
 	struct reader reader;
 	struct evidence evidence;
-	struct buf error_body;  /* of a JSON body or of a status other than 200: the first 64 KiB */
+	struct buf json_body;   /* a JSON body instead of a stream: it may be an error */
 	bool is_json_body;
-	char detail[DIALECT_SENTENCE];
-	bool after_cr;          /* text mode: a CR ended the last text; an LF that follows belongs to it */
+	bool is_undecided;      /* auto, and no event with data yet */
+	bool text_after_cr, reasoning_after_cr; /* text mode: a CR ended the last text; an LF that follows belongs to it */
+	uint64_t stored_bytes;  /* of all events in the journal */
 };
 
-/* The journal is held until generation_finish. The rules' words are loans until then. */
+/* The journal is held until generation_finish. The rules' words and spans are loans until then. *g must not move. */
 void generation_init(struct generation *g, const struct generation_rules *rules, struct journal *journal);
+
+/* A generation that nobody ended by then is a bug of its driver; its readers are told so (CAUSE_INTERNAL). */
 void generation_finish(struct generation *g);
 
 /* The upstream's head; content_encoding is empty when there is none. The body of a status other than 200 is not
@@ -51,13 +56,14 @@ void generation_finish(struct generation *g);
 void generation_head(struct generation *g, int status, span content_type, span content_encoding);
 void generation_body(struct generation *g, span bytes);
 
-/* The body ended: framed, closed, broken or malformed. detail: one sentence or NULL for the cause's own. */
+/* The body ended: framed, closed, broken or malformed; before the head only the last two. detail: one sentence for a bad
+ * end, or NULL for what is known here. After this the generation has ended. */
 void generation_body_end(struct generation *g, enum ending_body how, const char *detail);
 
 /* No connection could be made: CAUSE_REFUSED or CAUSE_TLS. */
 void generation_no_connection(struct generation *g, enum cause cause, const char *detail);
 
-/* We end it: any cause of line 5 of the table. */
+/* We end it: any cause of line 5 of the table. Nothing happens when it has ended already: the first word stands. */
 void generation_end(struct generation *g, enum cause cause, const char *detail);
 
 #endif

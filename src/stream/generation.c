@@ -1,0 +1,460 @@
+/* A generation: one upstream answer on its way into one journal.
+ *
+ * Everything that happens to the answer is a call from outside, and every call ends in the same two steps: add to the
+ * evidence, ask stream/ending whether that is an end. So there is one place that seals, whatever came first, and a test
+ * can play any order of events without a socket or a clock.
+ *
+ *	1. The journal is sealed exactly once. From then on every call is counted (ignored_bytes) or ignored: what comes
+ *	   after the deciding event is no evidence.
+ *	2. Only whole events are read, and an event's reasoning goes before its text. What stands in the journal is a prefix
+ *	   of what the upstream said: when an event cannot be kept (no memory, over a limit), nothing after it is, and
+ *	   what that event proved counts for nothing, or a hole could be called complete.
+ *	3. Half a character that is still held back when the end is decided becomes U+FFFD before the journal is sealed.
+ *	4. How the bytes were sliced changes neither the journal nor the verdict.
+ *	5. `auto` reads as dialect text until the first event with data decides; events without data mean something
+ *	   to text only.
+ *
+ * The driver (upstream/run) owns the socket, the clocks, retries and the choice of upstream, and looks at `ended` after
+ * each call; the gateway owns what viewers get. One thread, the stream's home. Not here: what events mean (dialect/),
+ * the verdict (stream/ending), its sentence (stream/detail). */
+#include "stream/generation.h"
+
+#include "json/scan.h"
+#include "stream/detail.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+	JSON_BODY_MAX = 64 * 1024, /* an error is smaller, and nothing else in JSON is wanted */
+	QUEUE_DIGITS = 6,
+	TYPE_SHOWN = 100,          /* bytes of a strange media type or encoding that are quoted */
+};
+
+/* Stands for what was seen when an event was lost. */
+static const struct seen nothing;
+
+static void judge(struct generation *g, const char *given);
+
+static void choose_dialect(struct generation *g, const struct dialect *dialect)
+{
+	reader_init(&g->reader, dialect, &g->rules.text, g->rules.n ? g->rules.n : 1);
+	g->evidence.has_finish = dialect->has_finish;
+	g->evidence.has_terminator = dialect->has_terminator;
+	g->evidence.is_text = dialect == &dialect_text;
+}
+
+static void change_dialect(struct generation *g, const struct dialect *dialect)
+{
+	if (dialect == g->reader.dialect)
+		return;
+	reader_finish(&g->reader);
+	choose_dialect(g, dialect);
+}
+
+void generation_init(struct generation *g, const struct generation_rules *rules, struct journal *journal)
+{
+	*g = (struct generation){
+		.queue = -1,
+		.rules = *rules,
+		.journal = journal_hold(journal),
+		.is_undecided = !rules->dialect,
+		.evidence = {.finish_optional = rules->finish_optional, .end_marker = rules->end_marker},
+	};
+	g->evidence.seen = &g->reader.seen;
+	choose_dialect(g, rules->dialect ? rules->dialect : &dialect_text);
+}
+
+void generation_finish(struct generation *g)
+{
+	if (!g->journal)
+		return;
+	generation_end(g, CAUSE_INTERNAL, NULL);
+	sse_finish(&g->sse);
+	reader_finish(&g->reader);
+	buf_finish(&g->json_body);
+	journal_drop(g->journal);
+	g->journal = NULL;
+}
+
+/* Into the journal. */
+
+static bool is_lost(const struct generation *g) { return g->evidence.seen == &nothing; }
+
+static void lose(struct generation *g, enum cause cause)
+{
+	g->evidence.seen = &nothing;
+	g->evidence.ours = cause;
+}
+
+/* CR and CRLF become LF, in place: an event stream cannot carry a CR. *after_cr remembers a CR at the end. */
+static void unify_line_ends(struct buf *b, bool *after_cr)
+{
+	if (b->n == 0 || (!*after_cr && !memchr(b->p, '\r', b->n)))
+		return;
+	size_t n = 0;
+	for (size_t i = 0; i < b->n; i++) {
+		bool belongs_to_cr = *after_cr && b->p[i] == '\n';
+		*after_cr = b->p[i] == '\r';
+		if (!belongs_to_cr)
+			b->p[n++] = *after_cr ? '\n' : b->p[i];
+	}
+	b->n = n;
+}
+
+static void keep(struct generation *g, enum journal_kind kind, struct buf *said, bool *after_cr)
+{
+	if (is_lost(g))
+		return;
+	if (said->failed) {
+		lose(g, CAUSE_OVERLOADED);
+		return;
+	}
+	if (!g->rules.json)
+		unify_line_ends(said, after_cr);
+	if (said->n == 0)
+		return;
+	bool is_over = g->rules.stream_limit && said->n > g->rules.stream_limit - g->stored_bytes;
+	enum cause cause = is_over ? CAUSE_STREAM_TOO_LARGE : journal_append(g->journal, kind, buf_span(said));
+	if (cause)
+		lose(g, cause);
+	else
+		g->stored_bytes += said->n;
+}
+
+static void keep_what_was_said(struct generation *g)
+{
+	keep(g, JOURNAL_REASONING, &g->reader.reasoning, &g->reasoning_after_cr);
+	keep(g, JOURNAL_TEXT, &g->reader.text, &g->text_after_cr);
+}
+
+/* The end. */
+
+/* The model's own word, in the form in which it may stand in a header, a log or a page: printable ASCII. */
+static void copy_finish(char out[DIALECT_WORD], const char *word)
+{
+	size_t n = 0;
+	for (; word[n] && n < DIALECT_WORD - 1; n++)
+		out[n] = word[n] >= 0x20 && word[n] <= 0x7e ? word[n] : '?';
+	out[n] = 0;
+}
+
+static void seal(struct generation *g, const char *given)
+{
+	struct last_word word = {.cause = g->verdict.cause, .proof = g->verdict.proof};
+	journal_tally(g->journal, &word);
+	copy_finish(word.finish, g->evidence.seen->finish);
+	if (word.cause == CAUSE_STATUS)
+		word.upstream_status = g->evidence.status;
+	detail_write(word.detail, &(struct detail_facts){
+		.evidence = &g->evidence,
+		.verdict = g->verdict,
+		.given = given,
+		.secret = g->rules.secret,
+		.events = word.events,
+		.event_limit = g->rules.event_limit,
+		.stream_limit = g->rules.stream_limit,
+	});
+	journal_seal(g->journal, &word);
+	g->no_field_lines = g->sse.no_field_lines;
+	g->ended = true;
+}
+
+/* Asks for the verdict, and seals when there is one. The tail that is kept first may be lost, and that is a verdict too. */
+static void judge(struct generation *g, const char *given)
+{
+	if (!ending_judge(&g->evidence, &g->verdict))
+		return;
+	if (!is_lost(g)) {
+		reader_flush(&g->reader);
+		keep_what_was_said(g);
+	}
+	CHECK(ending_judge(&g->evidence, &g->verdict));
+	seal(g, is_lost(g) ? NULL : given);
+}
+
+static void refuse(struct generation *g, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* There is an answer, and we cannot use it. */
+static void refuse(struct generation *g, const char *format, ...)
+{
+	char why[DIALECT_SENTENCE];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(why, sizeof why, format, args);
+	va_end(args);
+	g->evidence.unusable = true;
+	judge(g, why);
+}
+
+static void end_ours(struct generation *g, enum cause cause, const char *detail)
+{
+	g->evidence.ours = cause;
+	judge(g, detail);
+}
+
+/* The head. */
+
+static bool is_media(span content_type, const char *name)
+{
+	return span_is_nocase(span_trim(span_first(content_type, span_find(content_type, ';'))), name);
+}
+
+static bool takes(const struct generation *g, enum sse_syntax syntax)
+{
+	return g->is_undecided || g->reader.dialect->syntax == syntax;
+}
+
+static void open_events(struct generation *g, enum sse_syntax syntax)
+{
+	uint64_t limit = g->rules.event_limit;
+	sse_init(&g->sse, syntax, limit && limit < SIZE_MAX ? (size_t)limit : SIZE_MAX);
+	g->answered = true;
+}
+
+static void open_body(struct generation *g, span type)
+{
+	span shown = span_first(span_trim(type), TYPE_SHOWN);
+	if (is_media(type, "text/event-stream") && takes(g, SSE_EVENT_STREAM))
+		open_events(g, SSE_EVENT_STREAM);
+	else if (is_media(type, "application/x-ndjson") && takes(g, SSE_NDJSON))
+		open_events(g, SSE_NDJSON);
+	else if (is_media(type, "application/json"))
+		g->is_json_body = true;
+	else if (shown.n)
+		refuse(g, "The model server answered with %.*s, which is not the stream that was asked for.", SPAN_ARG(shown));
+	else
+		refuse(g, "The model server answered without a Content-Type.");
+}
+
+static bool is_identity(span encoding)
+{
+	encoding = span_trim(encoding);
+	return encoding.n == 0 || span_is_nocase(encoding, "identity");
+}
+
+void generation_head(struct generation *g, int status, span content_type, span content_encoding)
+{
+	if (g->ended)
+		return;
+	CHECK(g->evidence.status == 0 && status > 0);
+	g->evidence.status = status;
+	if (status != 200)
+		judge(g, NULL);
+	else if (g->rules.not_built)
+		refuse(g, "The model server speaks %s, a dialect that is known here but not built yet.", g->rules.not_built);
+	else if (!is_identity(content_encoding))
+		refuse(g, "The model server compressed its answer (%.*s) although it was asked not to.",
+		       SPAN_ARG(span_first(content_encoding, TYPE_SHOWN)));
+	else
+		open_body(g, content_type);
+}
+
+/* The body. */
+
+/* `auto` ends here. False: it was a dialect that does not exist here. */
+static bool decide_dialect(struct generation *g, const struct sse_event *event)
+{
+	struct dialect_guess guess = dialect_by_event(g->sse.syntax, event);
+	g->is_undecided = false;
+	if (guess.dialect)
+		change_dialect(g, guess.dialect);
+	else if (guess.name)
+		refuse(g, "The model server speaks %s, a dialect that is known here but not built yet.", guess.name);
+	return !g->ended;
+}
+
+static void take_event(struct generation *g)
+{
+	const struct sse_event *event = &g->sse.event;
+	if (g->is_undecided && event->has_data && !decide_dialect(g, event))
+		return;
+	reader_read(&g->reader, event);
+	g->fed += g->reader.feeds_idle;
+	g->began |= g->reader.seen.meaning;
+	keep_what_was_said(g);
+	judge(g, NULL);
+}
+
+/* `: queue N`, exactly. */
+static void take_comment(struct generation *g, span comment)
+{
+	const span prefix = SPAN(" queue ");
+	span digits = span_from(comment, prefix.n);
+	int n = 0;
+	if (!g->rules.queue_comments || !span_starts(comment, prefix) || digits.n == 0 || digits.n > QUEUE_DIGITS)
+		return;
+	for (size_t i = 0; i < digits.n; i++) {
+		if (digits.p[i] < '0' || digits.p[i] > '9')
+			return;
+		n = n * 10 + (digits.p[i] - '0');
+	}
+	g->queue = n;
+}
+
+static void take(struct generation *g, enum sse_item item)
+{
+	switch (item) {
+	case SSE_MORE:
+		break;
+	case SSE_EVENT:
+		take_event(g);
+		break;
+	case SSE_COMMENT:
+		take_comment(g, g->sse.comment);
+		break;
+	case SSE_TOO_LARGE:
+		end_ours(g, CAUSE_EVENT_TOO_LARGE, NULL);
+		break;
+	case SSE_NO_MEMORY:
+		end_ours(g, CAUSE_OVERLOADED, NULL);
+		break;
+	}
+}
+
+static void refuse_json(struct generation *g)
+{
+	refuse(g, "The model server answered with application/json, which is not the stream that was asked for.");
+}
+
+static void collect_json(struct generation *g, span bytes)
+{
+	if (bytes.n > JSON_BODY_MAX - g->json_body.n) {
+		g->ignored_bytes += bytes.n;
+		refuse_json(g);
+		return;
+	}
+	buf_put(&g->json_body, bytes);
+	if (g->json_body.failed)
+		end_ours(g, CAUSE_OVERLOADED, NULL);
+}
+
+void generation_body(struct generation *g, span bytes)
+{
+	if (!g->ended && g->is_json_body) {
+		collect_json(g, bytes);
+		return;
+	}
+	CHECK(g->ended || g->answered);
+	while (!g->ended) {
+		enum sse_item item = sse_next(&g->sse, &bytes);
+		if (item == SSE_MORE)
+			return;
+		take(g, item);
+	}
+	g->ignored_bytes += bytes.n;
+}
+
+/* The body's end. */
+
+static bool begins_value(enum json_token token)
+{
+	switch (token) {
+	case JSON_OBJECT:
+	case JSON_ARRAY:
+	case JSON_STRING:
+	case JSON_NUMBER:
+	case JSON_TRUE:
+	case JSON_FALSE:
+	case JSON_NULL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_whole_json(span text)
+{
+	struct json s;
+	json_init(&s);
+	json_feed(&s, text, true);
+	enum json_token first = json_next(&s);
+	bool whole = begins_value(first) && json_skip(&s, first) && json_next(&s) == JSON_END;
+	json_finish(&s);
+	return whole;
+}
+
+/* A last NDJSON line that lacks its LF is an event if the framing says that the body is whole and the line is. */
+static void take_last_line(struct generation *g)
+{
+	enum sse_item item = sse_end(&g->sse);
+	if (item == SSE_EVENT && !is_whole_json(g->sse.event.data))
+		g->evidence.half_event = true;
+	else
+		take(g, item);
+}
+
+/* Where the dialect is not known yet, an error is looked for in the shape that nearly every server shares. */
+static void read_json_body(struct generation *g)
+{
+	if (g->is_undecided)
+		change_dialect(g, &dialect_openai_chat);
+	const struct dialect *d = g->reader.dialect;
+	if (d->read_error_body && d->read_error_body(&g->reader, buf_span(&g->json_body)))
+		judge(g, NULL);
+	else
+		refuse_json(g);
+}
+
+static void read_end(struct generation *g, bool framed)
+{
+	if (g->answered && framed && g->sse.syntax == SSE_NDJSON)
+		take_last_line(g);
+	else if (g->answered)
+		g->evidence.half_event = sse_is_inside_event(&g->sse);
+}
+
+void generation_body_end(struct generation *g, enum ending_body how, const char *detail)
+{
+	if (g->ended)
+		return;
+	const bool is_end = how == BODY_FRAMED || how == BODY_CLOSED;
+	CHECK(how != BODY_OPEN && (g->evidence.status || !is_end));
+	read_end(g, how == BODY_FRAMED);
+	if (g->ended)
+		return;
+	if (g->is_json_body && is_end) {
+		read_json_body(g);
+		return;
+	}
+	g->evidence.body = how;
+	judge(g, detail);
+	CHECK(g->ended);
+}
+
+void generation_no_connection(struct generation *g, enum cause cause, const char *detail)
+{
+	CHECK(cause == CAUSE_REFUSED || cause == CAUSE_TLS);
+	if (g->ended)
+		return;
+	g->evidence.no_connection = cause;
+	judge(g, detail);
+}
+
+static bool is_ours(enum cause cause)
+{
+	switch (cause) {
+	case CAUSE_STOPPED:
+	case CAUSE_CONNECT_TIMEOUT:
+	case CAUSE_FIRST_EVENT_TIMEOUT:
+	case CAUSE_IDLE_TIMEOUT:
+	case CAUSE_TOTAL_TIMEOUT:
+	case CAUSE_EVENT_TOO_LARGE:
+	case CAUSE_STREAM_TOO_LARGE:
+	case CAUSE_ABANDONED:
+	case CAUSE_OVERLOADED:
+	case CAUSE_SHUTDOWN:
+	case CAUSE_OWNER_LOST:
+	case CAUSE_INTERNAL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void generation_end(struct generation *g, enum cause cause, const char *detail)
+{
+	CHECK(is_ours(cause));
+	if (!g->ended)
+		end_ours(g, cause, detail);
+}

@@ -35,8 +35,8 @@ struct http_field {
 
 /* The limits of one parser; each is in bytes or a count, and 0 stands for the default behind it. */
 struct http1_limits {
-	size_t line;   /* request or status line: 8 KiB; more is 414 for a request */
-	size_t fields; /* all header lines together: 32 KiB; more is 431 */
+	size_t line;   /* request or status line, without CRLF: 8 KiB; more is 414 for a request */
+	size_t fields; /* all header lines together, with theirs: 32 KiB; more is 431 */
 	size_t count;  /* header lines: 100; more is 431 */
 };
 
@@ -46,22 +46,25 @@ struct http_head {
 	span target;     /* requests: as it came */
 	int status;      /* responses */
 	span reason;     /* responses */
-	const struct http_field *fields;
+	const struct http_field *fields; /* of a request: without those with '_' in their names, which CGI-like servers
+	                                  * could not tell from those with '-' */
 	size_t fields_n;
 	enum http_framing framing;
 	uint64_t length; /* HTTP_LENGTH: bytes */
 	bool keep_alive; /* the peer will read or send another message on this connection (RFC 9112 §9.3) */
-	bool expect_continue;
+	bool expect_continue; /* the client waits for 100 before it sends the body; never with HTTP/1.0 or without a body */
+};
+
+struct http1_fault {
+	int status;          /* requests: what to answer: 400, 413, 414, 417, 431, 501, 503 (no memory), 505; responses: 0 */
+	const char *message; /* one sentence: what was wrong and what was expected; NULL: nothing */
 };
 
 struct http1 {
 	/* For the caller to read. */
 	struct http_head head;
 	span body;
-	struct {
-		int status;          /* requests: what to answer: 400, 408, 413, 414, 431, 501, 505 */
-		const char *message; /* one sentence: what was wrong and what was expected */
-	} bad;
+	struct http1_fault bad;
 	uint64_t body_bytes; /* of this message so far, framing not counted */
 
 	/* For http1.c. */
@@ -70,6 +73,9 @@ struct http1 {
 	int state;
 	bool no_body;           /* the response belongs to a HEAD request */
 	struct buf text;        /* the head's bytes; head's spans point into it */
+	size_t line_at;         /* where in text the line begins that is being collected */
+	size_t fields_at;       /* where the fields begin */
+	size_t lines;           /* of fields; before a start line: empty lines passed over */
 	struct http_field *table;
 	size_t table_cap;
 	uint64_t left;          /* bytes left of the body or chunk */
@@ -92,7 +98,7 @@ void http1_expect_no_body(struct http1 *p);
 enum http1_eof {
 	HTTP1_EOF_IDLE,  /* between messages: nothing was lost */
 	HTTP1_EOF_ENDS,  /* the end of a close-delimited body: an end, but it proves nothing */
-	HTTP1_EOF_HEAD,  /* inside a head */
+	HTTP1_EOF_HEAD,  /* inside a head, or between an interim response and the final one */
 	HTTP1_EOF_CUTS,  /* inside a framed body, `0 CRLF` without its last CRLF included */
 };
 enum http1_eof http1_eof(const struct http1 *p);

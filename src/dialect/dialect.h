@@ -95,8 +95,8 @@ void reader_read(struct reader *r, const struct sse_event *event);
 /* At the end of the events: characters still held back come out as U+FFFD in r->text and r->reasoning. */
 void reader_flush(struct reader *r);
 
-/* A name of the configuration. `known` is true for the names of every dialect, those that are not built yet included;
- * the result is NULL for those, for "auto" and for unknown names. */
+/* A name of the configuration. `known` becomes true for the names of every dialect, those that are not built yet
+ * included, and for "auto"; the result is NULL for those two kinds and for unknown names. */
 const struct dialect *dialect_by_name(span name, bool *known);
 
 /* `auto`: by the upstream's path, then by the first event with data. The result's name is NULL when it cannot tell;

@@ -102,7 +102,7 @@ static enum sse_item deliver(struct sse *p)
 	if (e->has_id)
 		e->id = value_span(&p->id);
 	if (p->error.is_set)
-		e->error_field = value_span(&p->error);
+		e->error_field = value_span(&p->error).n ? value_span(&p->error) : SPAN("");
 	p->delivered = true;
 	return SSE_EVENT;
 }

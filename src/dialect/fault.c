@@ -1,0 +1,156 @@
+/* Errors come as an object under `error` (most servers), as a string there (transformers serve, Ollama), flat beside
+ * `object: "error"` (SGLang, older vLLM), wrapped once more ({"error":{"object":"error",…}}), with `detail` (FastAPI),
+ * with `http_status_code` instead of `code` (TGI), or as a bare sentence. Telling servers apart would be a table that
+ * is wrong next year; instead the few member names are read wherever they stand, and what is nested deeper, being said
+ * by whoever was nearer to the fault, stands against what is outside.
+ *
+ * 1. Any JSON value is an error of some kind: what cannot be understood leaves the fault empty, never unread.
+ * 2. What is kept fits in a log line and on a terminal: no control characters, whole characters, bounded.
+ * 3. On the stack, but for a scratch buffer; when memory runs out the text is lost, not the error.
+ *
+ * Whether something is an error is decided by the dialects, what follows from it by stream/ending. */
+#include "dialect/fault.h"
+
+/* The length of the control character at p: C0 and DEL, or C1 (two bytes). */
+static size_t control_bytes(const unsigned char *p, size_t n)
+{
+	if (p[0] < 0x20 || p[0] == 0x7F)
+		return 1;
+	return n > 1 && p[0] == 0xC2 && p[1] < 0xA0 ? 2 : 0;
+}
+
+static size_t character_bytes(unsigned char first)
+{
+	return first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+}
+
+static void copy_clean(char *to, size_t size, span valid)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < valid.n;) {
+		const unsigned char *p = (const unsigned char *)valid.p + i;
+		size_t control = control_bytes(p, valid.n - i), bytes = control ? 1 : character_bytes(p[0]);
+		if (n + bytes >= size)
+			break;
+		memcpy(to + n, control ? " " : (const char *)p, bytes);
+		n += bytes;
+		i += control ? control : bytes;
+	}
+	to[n] = 0;
+}
+
+void fault_copy(char *to, size_t size, span text)
+{
+	struct utf8 mend;
+	struct buf valid = {0};
+	span enough = span_first(text, 2 * size); /* a control character shrinks from two bytes to one */
+	utf8_init(&mend, true);
+	utf8_mend(&mend, enough, &valid);
+	if (enough.n == text.n)
+		utf8_flush(&mend, &valid);
+	if (valid.failed)
+		valid.n = 0;
+	copy_clean(to, size, buf_span(&valid));
+	buf_finish(&valid);
+}
+
+/* The place for a member's value, NULL when the name means nothing here. */
+static char *find_place(struct fault *f, span name, size_t *size)
+{
+	*size = DIALECT_WORD;
+	if (span_is(name, "type") || span_is(name, "error_type"))
+		return f->type;
+	if (span_is(name, "code") || span_is(name, "http_status_code"))
+		return f->code;
+	*size = DIALECT_SENTENCE;
+	return span_is(name, "message") || span_is(name, "detail") ? f->message : NULL;
+}
+
+static void put_over(char *to, const char *from, size_t size)
+{
+	if (from[0])
+		memcpy(to, from, size);
+}
+
+static void put_inner_over(struct fault *f, const struct fault *inner)
+{
+	put_over(f->type, inner->type, sizeof f->type);
+	put_over(f->code, inner->code, sizeof f->code);
+	put_over(f->message, inner->message, sizeof f->message);
+	f->is_nested = true;
+}
+
+static bool read_error(struct fault *f, struct json *s)
+{
+	struct fault inner = {0};
+	enum json_token token = json_next(s);
+	bool blank = token == JSON_STRING && s->text.n == 0;
+	bool good = fault_read_value(&inner, s, token);
+	f->is_blank |= blank;
+	f->is_error |= !blank && token != JSON_NULL && token != JSON_FALSE;
+	put_inner_over(f, &inner);
+	return good;
+}
+
+bool fault_read_member(struct fault *f, struct json *s, span name)
+{
+	if (span_is(name, "error"))
+		return read_error(f, s);
+	size_t size;
+	char *place = find_place(f, name, &size);
+	bool detail = span_is(name, "detail"), object = span_is(name, "object");
+	enum json_token token = json_next(s);
+	if (place && !(f->is_nested && place[0]) && (token == JSON_STRING || token == JSON_NUMBER))
+		fault_copy(place, size, s->text);
+	f->has_detail |= detail && token != JSON_NULL;
+	f->is_error |= object && token == JSON_STRING && span_is(s->text, "error");
+	return json_skip(s, token);
+}
+
+/* Objects nest no deeper than the scanner lets them. */
+static bool read_members(struct fault *f, struct json *s)
+{
+	enum json_token token;
+	while ((token = json_next(s)) == JSON_KEY)
+		if (!fault_read_member(f, s, s->text))
+			return false;
+	return token == JSON_OBJECT_END;
+}
+
+bool fault_read_value(struct fault *f, struct json *s, enum json_token begun)
+{
+	if (begun == JSON_OBJECT)
+		return read_members(f, s);
+	if (begun == JSON_STRING || begun == JSON_NUMBER)
+		fault_copy(f->message, sizeof f->message, s->text);
+	return json_skip(s, begun);
+}
+
+/* The whole of data as one object. */
+static bool read_object(struct fault *f, span data)
+{
+	struct json s;
+	json_init(&s);
+	json_feed(&s, data, true);
+	bool good = json_next(&s) == JSON_OBJECT && read_members(f, &s) && json_next(&s) == JSON_END;
+	json_finish(&s);
+	return good;
+}
+
+void fault_read_data(struct fault *f, span data)
+{
+	struct fault said = {0};
+	if (read_object(&said, data))
+		*f = said;
+	if (f->message[0] == 0)
+		fault_copy(f->message, sizeof f->message, data);
+}
+
+bool fault_read_body(struct fault *f, span body)
+{
+	struct fault said = {0};
+	if (!read_object(&said, body) || !(said.is_error || said.is_blank || said.has_detail))
+		return false;
+	*f = said;
+	return true;
+}

@@ -1,0 +1,166 @@
+/* The reader: evidence, gathered in one place in one way, so that a dialect's file is only about what its members mean.
+ *
+ * What an event says (text, reasoning, a tool fragment) lasts until the next one; what it proves goes into `seen` and
+ * stays. Nothing here weighs one proof against another: an event may bring text, a finish and an error together, all
+ * three are noted, and stream/ending knows which one wins.
+ *
+ * 1. Evidence is only added. The exception is a mark taken back within one event, for choices whose index comes last.
+ * 2. Text out is valid UTF-8 and whole characters. `seen.text` means that some came in, even when it is still held.
+ * 3. `finished` is the number of bits in `finished_set`, and every one of them is below `choices`.
+ * 4. Running out of memory shows as text.failed; evidence needs no memory.
+ *
+ * Owned by one stream, on its worker. Names and guessing are in dialect.c, shapes of errors in fault.c. */
+#include "dialect/reader.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void reader_init(struct reader *r, const struct dialect *dialect, const struct dialect_text_rules *rules, unsigned n)
+{
+	*r = (struct reader){.dialect = dialect, .rules = rules};
+	r->seen.choices = n < 1 ? 1 : n > DIALECT_CHOICES ? DIALECT_CHOICES : n;
+	r->seen.prompt_tokens = r->seen.completion_tokens = -1;
+	bool surrogates = dialect != &dialect_text;
+	utf8_init(&r->text_mend, surrogates);
+	utf8_init(&r->reasoning_mend, surrogates);
+}
+
+void reader_finish(struct reader *r)
+{
+	buf_finish(&r->text);
+	buf_finish(&r->reasoning);
+	*r = (struct reader){0};
+}
+
+static void forget_event(struct reader *r)
+{
+	r->text.n = r->reasoning.n = 0;
+	r->tool = r->feeds_idle = false;
+}
+
+/* A text that is not whole is no text. */
+static void spread_failure(struct reader *r)
+{
+	r->text.failed |= r->reasoning.failed;
+}
+
+void reader_read(struct reader *r, const struct sse_event *event)
+{
+	CHECK(!seen_decides(&r->seen));
+	forget_event(r);
+	r->dialect->read(r, event);
+	spread_failure(r);
+}
+
+void reader_flush(struct reader *r)
+{
+	forget_event(r);
+	r->replaced += utf8_flush(&r->text_mend, &r->text);
+	r->replaced += utf8_flush(&r->reasoning_mend, &r->reasoning);
+	spread_failure(r);
+}
+
+void reader_add_text(struct reader *r, span piece)
+{
+	if (piece.n == 0)
+		return;
+	r->seen.text = r->seen.meaning = true;
+	r->replaced += utf8_mend(&r->text_mend, piece, &r->text);
+}
+
+void reader_add_reasoning(struct reader *r, span piece)
+{
+	if (piece.n == 0)
+		return;
+	r->seen.meaning = true;
+	r->replaced += utf8_mend(&r->reasoning_mend, piece, &r->reasoning);
+}
+
+void reader_add_tool(struct reader *r) { r->tool = r->seen.meaning = true; }
+
+void reader_note_other(struct reader *r, bool text)
+{
+	r->seen.text |= text;
+	r->seen.meaning = true;
+}
+
+bool reader_see_choice(struct reader *r, unsigned index)
+{
+	if (index >= DIALECT_CHOICES)
+		return false;
+	if (index >= r->seen.choices)
+		r->seen.choices = index + 1;
+	return true;
+}
+
+void reader_end_choice(struct reader *r, unsigned index, span word, bool failing)
+{
+	struct seen *seen = &r->seen;
+	CHECK(index < seen->choices);
+	unsigned char bit = (unsigned char)(1u << index % 8), *byte = &seen->finished_set[index / 8];
+	seen->finished += !(*byte & bit);
+	*byte |= bit;
+	seen->meaning = true;
+	if (failing || (index == 0 && !seen->failing_finish))
+		fault_copy(seen->finish, sizeof seen->finish, word);
+	seen->failing_finish |= failing;
+}
+
+void reader_end_stream(struct reader *r) { r->seen.terminator = true; }
+
+void reader_fail(struct reader *r, const struct fault *f)
+{
+	struct seen *seen = &r->seen;
+	seen->error = seen->meaning = true;
+	memcpy(seen->error_type, f->type, sizeof f->type);
+	memcpy(seen->error_code, f->code, sizeof f->code);
+	memcpy(seen->error_message, f->message, sizeof f->message);
+}
+
+void reader_give_up(struct reader *r, const char *why, ...)
+{
+	va_list args;
+	va_start(args, why);
+	vsnprintf(r->seen.why, sizeof r->seen.why, why, args);
+	va_end(args);
+	r->seen.unreadable = true;
+	r->feeds_idle = false;
+}
+
+bool reader_is_ping(const struct sse_event *event)
+{
+	static const char *const names[] = {"ping", "keepalive", "keep-alive", "heartbeat"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (span_is(event->name, names[i]))
+			return true;
+	return false;
+}
+
+bool reader_take_error_body(struct reader *r, span body)
+{
+	struct fault f = {0};
+	if (!fault_read_body(&f, body))
+		return false;
+	reader_fail(r, &f);
+	return true;
+}
+
+struct reader_mark reader_mark(const struct reader *r)
+{
+	return (struct reader_mark){
+		.text = r->text.n, .text_mend = r->text_mend,
+		.reasoning = r->reasoning.n, .reasoning_mend = r->reasoning_mend,
+		.replaced = r->replaced, .seen_text = r->seen.text, .seen_meaning = r->seen.meaning,
+	};
+}
+
+void reader_take_back(struct reader *r, const struct reader_mark *mark)
+{
+	r->text.n = mark->text;
+	r->text_mend = mark->text_mend;
+	r->reasoning.n = mark->reasoning;
+	r->reasoning_mend = mark->reasoning_mend;
+	r->replaced = mark->replaced;
+	r->seen.text = mark->seen_text;
+	r->seen.meaning = mark->seen_meaning;
+}

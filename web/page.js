@@ -91,14 +91,15 @@ class GrowingText {
 		if (follow) scrollTo(0, document.documentElement.scrollHeight);
 	}
 
+	/** A block ends at the first line end after it is full. */
 	#write(text) {
-		const cut = this.#node?.length > BLOCK_CHARS ? text.indexOf("\n") + 1 : 0;
-		if (cut > 0) {
-			this.#node.appendData(text.slice(0, cut));
-			this.#node = null;
+		while (text) {
+			this.#node ??= this.#root.appendChild(document.createElement("div")).appendChild(new Text());
+			const end = text.indexOf("\n", Math.max(0, BLOCK_CHARS - this.#node.length)) + 1;
+			this.#node.appendData(end ? text.slice(0, end) : text);
+			if (end) this.#node = null;
+			text = end ? text.slice(end) : "";
 		}
-		this.#node ??= this.#root.appendChild(document.createElement("div")).appendChild(new Text());
-		this.#node.appendData(text.slice(cut));
 	}
 }
 
@@ -112,6 +113,11 @@ function say(state, sentence, facts = "") {
 	at("status").dataset.state = state;
 	at("status").textContent = sentence;
 	at("facts").textContent = facts;
+}
+
+/** What happens meanwhile; a stop that was asked for is not talked over. */
+function sayBusy(sentence) {
+	if (!stop.disabled) say("busy", sentence);
 }
 
 function setBusy(busy) {
@@ -146,7 +152,7 @@ function clear() {
 function listener(clock) {
 	return {
 		text(text) {
-			if (clock.first === null) say("busy", "Generating…");
+			if (clock.first === null) sayBusy("Generating…");
 			clock.first ??= performance.now();
 			texts.answer.append(text);
 		},
@@ -155,11 +161,10 @@ function listener(clock) {
 			texts.reasoning.append(text);
 		},
 		progress({ queue }) {
-			if (queue > 0) say("busy", `Waiting, ${queue} ahead of you…`);
-			else say("busy", "Generating…");
+			sayBusy(queue > 0 ? `Waiting, ${queue} ahead of you…` : "Generating…");
 		},
 		waiting(why) {
-			say("busy", WAITING[why] ?? "Generating…");
+			sayBusy(WAITING[why] ?? "Generating…");
 		},
 	};
 }
@@ -197,9 +202,9 @@ function count(n, what) {
 
 generate.addEventListener("click", run);
 stop.addEventListener("click", () => {
-	answer?.stop();
-	say("busy", "Stopping…");
 	stop.disabled = true;
+	say("busy", "Stopping…");
+	answer?.stop();
 });
 document.addEventListener("keydown", (event) => {
 	if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run();

@@ -135,7 +135,7 @@ static void begin_exchange(struct session *s)
 {
 	struct exchange *x = &s->exchange;
 	const struct http_head *head = &s->parser.head;
-	s->keep_alive = head->keep_alive;
+	s->keep_alive = head->keep_alive && head->minor >= 1; /* HTTP/1.0 is answered until close */
 	x->head_only = span_is(head->method, "HEAD");
 	if (head->framing == HTTP_NO_BODY || (head->framing == HTTP_LENGTH && head->length == 0)) {
 		span nothing = {0};

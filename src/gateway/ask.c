@@ -1,0 +1,179 @@
+/* Two ways to ask. A server of dialect `text` is asked as the mission's is: GET with ?prompt=. Every server with a JSON dialect
+ * is asked by POST; the caller's own members go up, except where the route's `request:` names them, and `stream` is always
+ * true, since an answer that is not streamed has no place here. */
+#include "gateway/ask.h"
+
+#include <stdlib.h>
+
+enum { TARGET_BYTES = 64 * 1024 }; /* servers and proxies refuse longer ones, with worse sentences */
+
+json_t *ask_parse_body(span body, struct complaint *wrong)
+{
+	json_error_t error;
+	json_t *root = json_loadb(body.p ? body.p : "", body.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	json_t *prompt = json_object_get(root, "prompt"), *messages = json_object_get(root, "messages");
+	*wrong = (struct complaint){0};
+	if (!root)
+		*wrong = (struct complaint){400, "invalid_json", "The body is not valid JSON; expected an object like {\"prompt\": \"…\"}."};
+	else if (!json_is_object(root))
+		*wrong = (struct complaint){400, "invalid_body", "The body must be a JSON object like {\"prompt\": \"…\"}."};
+	else if (prompt && messages)
+		*wrong = (struct complaint){400, "invalid_body", "The body must have either \"prompt\" or \"messages\", not both."};
+	else if (!prompt && !messages)
+		*wrong = (struct complaint){400, "missing_prompt", "The body must have a \"prompt\" or \"messages\"."};
+	else if (prompt && (!json_is_string(prompt) || json_string_length(prompt) == 0))
+		*wrong = (struct complaint){400, "missing_prompt", "\"prompt\" must be a string that is not empty."};
+	else if (messages && (!json_is_array(messages) || json_array_size(messages) == 0))
+		*wrong = (struct complaint){400, "invalid_body", "\"messages\" must be an array that is not empty."};
+	if (!wrong->status)
+		return root;
+	json_decref(root);
+	return NULL;
+}
+
+static span prompt_of(const struct question *q)
+{
+	json_t *prompt = json_object_get(q->body, "prompt");
+	return q->body ? span_of(json_string_value(prompt), json_string_length(prompt)) : q->prompt;
+}
+
+static bool wants_get(const struct dialect *d) { return d == NULL || d == &dialect_text; }
+
+static void put_target(const struct url *url, struct buf *out)
+{
+	buf_put(out, url->path);
+	buf_put_byte(out, '?');
+	if (url->query.p && url->query.n) {
+		buf_put(out, url->query);
+		buf_put_byte(out, '&');
+	}
+}
+
+static bool make_get(const struct url *url, const struct question *q, struct asked *out, struct complaint *wrong)
+{
+	if (json_object_get(q->body, "messages")) {
+		*wrong = (struct complaint){422, "messages", "This route's model server takes a single prompt; \"messages\" cannot be passed on."};
+		return false;
+	}
+	put_target(url, &out->target);
+	buf_put(&out->target, SPAN("prompt="));
+	url_encode(&out->target, prompt_of(q));
+	if (out->target.n > TARGET_BYTES) {
+		*wrong = (struct complaint){413, "prompt_too_large", "The prompt is too long for this route, which passes it on in a URL of at most 64 KiB."};
+		return false;
+	}
+	out->request.method = SPAN("GET");
+	return true;
+}
+
+static json_t *merged_body(const struct route *route, const struct question *q)
+{
+	json_t *body = q->body ? json_copy(q->body) : json_object();
+	span prompt = prompt_of(q);
+	if (prompt.p)
+		json_object_set_new(body, "messages", json_pack("[{s:s, s:s%}]", "role", "user", "content", prompt.p, prompt.n));
+	json_object_del(body, "prompt");
+	json_object_set_new(body, "stream", json_true());
+	if (route->upstream[0].is_model)
+		json_object_set_new(body, "stream_options", json_pack("{s:b}", "include_usage", 1));
+	if (route->request) {
+		json_t *more = json_loads(route->request, 0, NULL);
+		json_object_update(body, more);
+		json_decref(more);
+	}
+	return body;
+}
+
+static int dump(const char *bytes, size_t n, void *out)
+{
+	buf_put(out, span_of(bytes, n));
+	return 0;
+}
+
+static unsigned choices_of(json_t *body)
+{
+	json_int_t n = json_integer_value(json_object_get(body, "n"));
+	return n < 1 ? 1 : n > DIALECT_CHOICES ? DIALECT_CHOICES : (unsigned)n;
+}
+
+static bool make_post(const struct route *route, const struct url *url, const struct question *q, struct asked *out, struct complaint *wrong)
+{
+	json_t *body = merged_body(route, q);
+	bool printed = json_is_array(json_object_get(body, "messages")) && json_dump_callback(body, dump, &out->body, JSON_COMPACT) == 0;
+	out->rules.n = choices_of(body);
+	json_decref(body);
+	if (!printed) {
+		*wrong = (struct complaint){400, "invalid_text", "The prompt is not valid UTF-8."};
+		return false;
+	}
+	if (route->upstream[0].is_model)
+		buf_put(&out->target, SPAN("/v1/chat/completions"));
+	else {
+		buf_put(&out->target, url->path);
+		if (url->query.p) {
+			buf_put_byte(&out->target, '?');
+			buf_put(&out->target, url->query);
+		}
+	}
+	buf_put(&out->fields, SPAN("Content-Type: application/json\r\n"));
+	out->request.method = SPAN("POST");
+	return true;
+}
+
+static void put_fields(const struct route *route, const struct exchange *x, struct buf *out)
+{
+	span trace = headers_get(exchange_head(x), "traceparent"), host = headers_get(exchange_head(x), "host");
+	buf_put(out, SPAN("Accept: text/event-stream\r\nUser-Agent: lastword/" LASTWORD_VERSION "\r\n"));
+	const char *peer = exchange_peer(x), *colon = strrchr(peer, ':');
+	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon ? (int)(colon - peer) : (int)strlen(peer), peer);
+	if (host.p)
+		buf_printf(out, "X-Forwarded-Host: %.*s\r\n", SPAN_ARG(host));
+	if (trace.p && trace.n <= 128)
+		buf_printf(out, "traceparent: %.*s\r\n", SPAN_ARG(trace));
+	if (route->auth_value && !route->auth_header)
+		buf_printf(out, "Authorization: Bearer %s\r\n", route->auth_value);
+	else if (route->auth_value)
+		buf_printf(out, "%s: %s\r\n", route->auth_header, route->auth_value);
+}
+
+/* The dialect that the request is made for and, unless it is found out by the first event, the answer is read by. */
+static struct dialect_guess dialect_of(const struct route *route)
+{
+	if (!route->dialect_auto)
+		return (struct dialect_guess){route->dialect->name, route->dialect};
+	if (route->upstream[0].is_model)
+		return (struct dialect_guess){dialect_openai_chat.name, &dialect_openai_chat};
+	return dialect_by_path(route->upstream[0].url.path);
+}
+
+bool ask_make(const struct route *route, const struct question *q, const struct exchange *x, struct asked *out, struct complaint *wrong)
+{
+	struct dialect_guess guess = dialect_of(route);
+	const struct url *url = &route->upstream[0].url;
+	*out = (struct asked){
+		.request = {.upstream = &route->upstream[0]},
+		.rules = {
+			.dialect = guess.dialect, .not_built = guess.name && !guess.dialect ? guess.name : NULL, .text = route->text,
+			.end_marker = route->end_marker, .finish_optional = route->finish_optional, .json = route->json,
+			.queue_comments = route->upstream[0].is_model, .n = 1, .event_limit = route->event_bytes, .stream_limit = route->stream_bytes,
+		},
+	};
+	put_fields(route, x, &out->fields);
+	if (!(wants_get(guess.dialect) ? make_get(url, q, out, wrong) : make_post(route, url, q, out, wrong)))
+		return false;
+	out->request.target = buf_span(&out->target);
+	out->request.fields = buf_span(&out->fields);
+	out->request.body = buf_span(&out->body);
+	if (out->target.failed || out->fields.failed || out->body.failed) {
+		*wrong = (struct complaint){503, "overloaded", "There is no memory for this request now."};
+		return false;
+	}
+	return true;
+}
+
+void asked_finish(struct asked *a)
+{
+	buf_finish(&a->target);
+	buf_finish(&a->fields);
+	buf_finish(&a->body);
+}

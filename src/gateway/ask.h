@@ -1,0 +1,35 @@
+/* How a browser route asks its upstream: from a prompt or messages to a request (ARCHITECTURE.md, "How a browser route asks"). */
+#ifndef GATEWAY_ASK_H
+#define GATEWAY_ASK_H
+
+#include "server/exchange.h"
+#include "stream/generation.h"
+#include "upstream/fetch.h"
+
+#include <jansson.h>
+
+/* What the caller wants. Exactly one of prompt.p and body is set. */
+struct question {
+	span prompt;   /* UTF-8 */
+	json_t *body;  /* an object with "prompt" or "messages"; borrowed */
+};
+
+struct asked {
+	struct fetch_request request; /* its spans point into text */
+	struct generation_rules rules;
+	struct buf target, fields, body;
+};
+
+struct complaint {
+	int status;
+	const char *code, *message;
+};
+
+/* A JSON body: an object with a "prompt" string that is not empty, or "messages". NULL and *wrong otherwise. */
+MUST json_t *ask_parse_body(span body, struct complaint *wrong);
+
+/* false: *wrong says what to answer. asked_finish in both cases. */
+MUST bool ask_make(const struct route *route, const struct question *q, const struct exchange *x, struct asked *out, struct complaint *wrong);
+void asked_finish(struct asked *a);
+
+#endif

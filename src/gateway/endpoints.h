@@ -1,0 +1,35 @@
+/* What each public URL does: one function for each endpoint; site.c has their table. The exchange's host was accepted, its
+ * method is one that the table allows, and CORS fields are set. */
+#ifndef GATEWAY_ENDPOINTS_H
+#define GATEWAY_ENDPOINTS_H
+
+#include "gateway/worker.h"
+
+/* browser.c: GET and POST on a browser route. */
+void browser_get(struct worker *w, struct exchange *x, const struct route *route);
+void browser_post(struct worker *w, struct exchange *x, const struct route *route);
+/* HEAD: what a GET would be answered with, without starting anything. */
+void browser_head(struct worker *w, struct exchange *x, const struct route *route);
+
+/* streams.c: /streams/ID. */
+void streams_get(struct worker *w, struct exchange *x, const struct route *route);
+void streams_delete(struct worker *w, struct exchange *x, const struct route *route);
+
+/* A viewer that comes back with a place (Last-Event-ID or last_event_id). */
+void streams_resume(struct worker *w, struct exchange *x, span place);
+/* The place that a request carries, the header before the query; p is NULL when there is none. storage: for a decoded query. */
+MUST bool streams_place(struct exchange *x, struct buf *storage, span *place);
+
+/* passthrough.c: any method on a passthrough route. */
+void passthrough(struct worker *w, struct exchange *x, const struct route *route);
+/* Ends all of them, visibly. */
+void passthrough_break_all(struct worker *w);
+
+/* page.c: the page and its files. */
+void page_get(struct worker *w, struct exchange *x, const struct route *route);
+
+/* site.c: the tables. */
+void site_on_request(void *worker, struct exchange *x);
+void admin_on_request(void *worker, struct exchange *x);
+
+#endif

@@ -1,0 +1,106 @@
+/* A page anywhere on the web can make a browser send requests to a gateway on the same machine. What it cannot do is forge
+ * Host, Origin and Sec-Fetch-Site, so these three decide; requests of programs carry neither Origin nor Sec-Fetch-Site and pass
+ * where no browser would leave them out, that is on a loopback listener. */
+#include "gateway/guard.h"
+
+#include <stdio.h>
+
+/* "name:80" → "name", "[::1]:80" → "::1". */
+static span host_name(span authority)
+{
+	if (authority.n && authority.p[0] == '[')
+		return span_first(span_from(authority, 1), span_find(span_from(authority, 1), ']'));
+	return span_first(authority, span_find(authority, ':'));
+}
+
+static bool is_loopback_name(span name)
+{
+	return span_is_nocase(name, "localhost") || span_is(name, "::1") || (span_starts(name, SPAN("127.")) && strspn(name.p, "0123456789.") >= name.n);
+}
+
+static bool is_in(const struct words *list, span word)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (span_is_nocase(word, list->word[i]))
+			return true;
+	return false;
+}
+
+static bool listens_on_loopback(const struct worker *w) { return is_loopback_name(host_name(span_str(server_name(w->front)))); }
+
+bool guard_host(const struct worker *w, struct exchange *x)
+{
+	span host = headers_get(exchange_head(x), "host"), name = host_name(host);
+	if (!host.p && exchange_head(x)->minor == 0)
+		return true; /* HTTP/1.0 has no Host; no browser speaks it */
+	bool ours = w->config->hosts.n ? is_in(&w->config->hosts, name)
+	                               : is_loopback_name(name) || span_eq_nocase(name, host_name(span_str(server_name(w->front))));
+	if (!ours)
+		exchange_refuse(x, 421, "unknown_host", "This gateway does not answer for that host name; names are listed in the configuration under hosts.");
+	return ours;
+}
+
+static bool is_own_origin(const struct exchange *x, span origin)
+{
+	span host = headers_get(exchange_head(x), "host");
+	return span_starts(origin, SPAN("http://")) && span_eq_nocase(span_from(origin, 7), host);
+}
+
+static bool is_allowed_origin(const struct worker *w, const struct exchange *x, span origin)
+{
+	return is_own_origin(x, origin) || is_in(&w->config->allow_origins, origin);
+}
+
+void guard_cors(const struct worker *w, struct exchange *x)
+{
+	span origin = headers_get(exchange_head(x), "origin");
+	if (w->config->allow_origins.n)
+		exchange_field(x, "Vary", SPAN("Origin"));
+	if (!origin.p || !is_allowed_origin(w, x, origin))
+		return;
+	exchange_field(x, "Access-Control-Allow-Origin", origin);
+	exchange_field(x, "Access-Control-Expose-Headers", SPAN("Lastword-Stream, Lastword-Data, Location"));
+}
+
+void guard_preflight(const struct worker *w, struct exchange *x, const char *methods)
+{
+	span origin = headers_get(exchange_head(x), "origin");
+	if (!origin.p || !is_allowed_origin(w, x, origin)) {
+		exchange_refuse(x, 403, "origin", "Pages of that origin may not ask here; origins are listed in the configuration under allow_origins.");
+		return;
+	}
+	exchange_field(x, "Access-Control-Allow-Methods", span_str(methods));
+	exchange_field(x, "Access-Control-Allow-Headers", SPAN("Last-Event-ID, Authorization, Content-Type, Idempotency-Key"));
+	exchange_field(x, "Access-Control-Max-Age", SPAN("600"));
+	exchange_answer(x, 204, NULL, (span){0});
+}
+
+static bool is_json(const struct http_head *head)
+{
+	return span_is_nocase(headers_media_type(headers_get(head, "content-type")), "application/json");
+}
+
+/* NULL when the request may start work. */
+static const char *suspicion(const struct worker *w, const struct exchange *x)
+{
+	const struct http_head *head = exchange_head(x);
+	span origin = headers_get(head, "origin"), site = headers_get(head, "sec-fetch-site");
+	bool allowed = origin.p && is_allowed_origin(w, x, origin);
+	if (origin.p && !allowed)
+		return "Pages of that origin may not start work here; origins are listed in the configuration under allow_origins.";
+	if (!allowed && (span_is_nocase(site, "cross-site") || span_is_nocase(site, "same-site")))
+		return "Another site's page may not start work here.";
+	if (allowed || site.p || listens_on_loopback(w))
+		return NULL;
+	if (span_is(head->method, "POST"))
+		return is_json(head) ? NULL : "Off the loopback interface a POST needs Content-Type: application/json.";
+	return "Off the loopback interface a request that starts work needs Sec-Fetch-Site or an allowed Origin.";
+}
+
+bool guard_start(const struct worker *w, struct exchange *x)
+{
+	const char *why = suspicion(w, x);
+	if (why)
+		exchange_refuse(x, 403, "origin", why);
+	return !why;
+}

@@ -1,0 +1,241 @@
+/* The joint of a stream: what the run reports becomes wakes for the viewers, what the viewers do becomes reasons to go on or
+ * to stop, and the end becomes a log line, counts, and a place on the shelf.
+ *
+ * Leaving is not stopping: when the last viewer has gone the upstream is cancelled only after `grace`, and a viewer that comes
+ * back in time cancels the cancelling. The wake is a task, so that all that arrives in one turn goes out in one write.
+ *
+ * Invariants
+ * 1. A stream is on the worker's list of live ones exactly until its journal is sealed, and on the shelf until it is dropped.
+ * 2. It is dropped only when sealed. A viewer that still reads a dropped stream's last events keeps it alive: memory goes when the shelf has let
+ *    go of it and the last viewer has left.
+ * 3. The log has one line for each stream, at its end; never a word of prompt or answer. */
+#include "gateway/viewer.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/render.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static void free_stream(void *p)
+{
+	struct stream *s = p;
+	generation_finish(&s->generation);
+	journal_drop(s->journal);
+	free(s);
+}
+
+static void release(struct stream *s)
+{
+	alarm_clear(&s->leave);
+	task_cancel(&s->worker->loop, &s->wake);
+	task_cancel(&s->worker->loop, &s->measure);
+	run_finish(&s->run);
+	loop_free_later(&s->worker->loop, s, free_stream);
+}
+
+void stream_drop(struct shelf_entry *entry)
+{
+	struct stream *s = (struct stream *)((char *)entry - offsetof(struct stream, entry));
+	if (!s->viewers_n)
+		release(s);
+}
+
+static int64_t ms_between(uint64_t from_ns, uint64_t to_ns) { return from_ns && to_ns >= from_ns ? (int64_t)((to_ns - from_ns) / 1000000) : -1; }
+
+static void log_ms(struct log_line *l, const char *name, uint64_t from_ns, uint64_t to_ns)
+{
+	if (ms_between(from_ns, to_ns) >= 0)
+		log_number(l, name, ms_between(from_ns, to_ns));
+}
+
+static void log_usage(struct log_line *l, const struct seen *seen)
+{
+	if (seen->prompt_tokens >= 0)
+		log_number(l, "prompt_tokens", seen->prompt_tokens);
+	if (seen->completion_tokens >= 0)
+		log_number(l, "completion_tokens", seen->completion_tokens);
+}
+
+static void log_end_of(struct stream *s, const struct last_word *word)
+{
+	const struct cause_row *row = cause_row(word->cause);
+	struct log_line l;
+	log_begin(&l, row->end == END_FAILED && row->side != SIDE_VIEWER ? LOG_WARN : LOG_INFO, "stream");
+	log_text(&l, "id", span_first(stream_id(s), ID_SHOWN));
+	log_string(&l, "route", s->route->path);
+	log_string(&l, "peer", s->peer);
+	log_string(&l, "end", cause_end_name(row->end));
+	log_string(&l, "cause", row->name);
+	log_number(&l, "line", s->generation.verdict.line);
+	if (*word->finish)
+		log_string(&l, "finish", word->finish);
+	if (row->end == END_FAILED)
+		log_string(&l, "detail", *word->detail ? word->detail : row->sentence);
+	log_number(&l, "events", (int64_t)word->events);
+	log_number(&l, "bytes", (int64_t)word->bytes);
+	log_usage(&l, &s->generation.reader.seen);
+	if (s->unwatched)
+		log_number(&l, "unwatched", (int64_t)s->unwatched);
+	if (s->generation.no_field_lines)
+		log_number(&l, "no_field_lines", (int64_t)s->generation.no_field_lines);
+	log_ms(&l, "connect_ms", s->run.started_ns, s->run.connected_ns);
+	log_ms(&l, "first_event_ms", s->run.started_ns, s->run.began_ns);
+	log_ms(&l, "total_ms", s->run.started_ns, s->run.ended_ns);
+	log_end(&l);
+}
+
+static void ended(struct stream *s)
+{
+	struct worker *w = s->worker;
+	struct last_word tally;
+	const struct last_word *word = journal_last_word(s->journal);
+	LIST_REMOVE(s, link);
+	alarm_clear(&s->leave);
+	w->metrics.route[s->route->index].ended[word->cause]++;
+	log_end_of(s, word);
+	journal_tally(s->journal, &tally);
+	if (cause_row(word->cause)->end == END_FAILED && tally.events == 0)
+		shelf_release_key(&s->entry);
+	shelf_sealed(&s->entry, clock_ms(), journal_memory(s->journal));
+	shelf_trim(&w->shelf, w->config->memory_bytes);
+	if (!w->sweep.set)
+		alarm_set(&w->sweep, w->config->keep_ms);
+	worker_look_drained(w);
+}
+
+static void count(struct stream *s)
+{
+	struct metrics *m = &s->worker->metrics;
+	uint32_t now = journal_count(s->journal), fresh = now - s->counted;
+	if (s->run.began_ns && !s->counted && fresh)
+		metrics_observe(&m->first_event, (double)(s->run.began_ns - s->run.started_ns) / 1e9);
+	m->events += fresh;
+	s->counted = now;
+	if (!s->viewers_n) {
+		s->unwatched += fresh;
+		m->events_unwatched += fresh;
+	}
+	if (fresh && !s->arrived_ns)
+		s->arrived_ns = clock_ns();
+}
+
+static void on_change(void *owner)
+{
+	struct stream *s = owner;
+	count(s);
+	task_queue(&s->worker->loop, &s->wake);
+}
+
+/* After the writes of this turn, whose tasks were queued before this one. */
+static void measure(void *owner)
+{
+	struct stream *s = owner;
+	metrics_observe(&s->worker->metrics.added_latency, (double)(clock_ns() - s->arrived_ns) / 1e9);
+	s->arrived_ns = 0;
+}
+
+static void wake(void *owner)
+{
+	struct stream *s = owner;
+	struct viewer *v, *next;
+	bool has_ended = s->generation.ended && !s->entry.is_sealed;
+	for (v = LIST_FIRST(&s->viewers); v; v = next) {
+		next = LIST_NEXT(v, link);
+		viewer_pull(v);
+	}
+	if (s->arrived_ns && !has_ended)
+		task_queue(&s->worker->loop, &s->measure);
+	if (has_ended)
+		ended(s);
+}
+
+static void on_grace_over(void *owner)
+{
+	struct stream *s = owner;
+	stream_end(s, CAUSE_ABANDONED, NULL);
+}
+
+struct stream *stream_start(struct worker *w, const struct route *route, const struct fetch_request *request, const struct generation_rules *rules,
+                            const char *peer)
+{
+	struct stream *s = calloc(1, sizeof *s);
+	if (!s || !(s->journal = journal_create())) {
+		free(s);
+		return NULL;
+	}
+	s->worker = w;
+	s->route = route;
+	s->started_ms = clock_ms();
+	memcpy(s->peer, peer, strnlen(peer, sizeof s->peer - 1));
+	id_make(&s->entry.id, w->generation, w->index);
+	shelf_put(&w->shelf, &s->entry);
+	LIST_INSERT_HEAD(&w->live, s, link);
+	LIST_INIT(&s->viewers);
+	alarm_init(&s->leave, &w->loop, on_grace_over, s);
+	task_init(&s->wake, wake, s);
+	task_init(&s->measure, measure, s);
+	generation_init(&s->generation, rules, s->journal);
+	s->run = (struct run){.generation = &s->generation, .route = route, .on_change = on_change, .owner = s};
+	w->metrics.route[route->index].started++;
+	run_start(&s->run, w->pool, request);
+	if (s->generation.ended)
+		task_queue(&w->loop, &s->wake);
+	return s;
+}
+
+struct stream *stream_find(struct worker *w, span id)
+{
+	struct shelf_entry *entry = shelf_find(&w->shelf, id);
+	return entry ? (struct stream *)((char *)entry - offsetof(struct stream, entry)) : NULL;
+}
+
+void stream_end(struct stream *s, enum cause cause, const char *detail) { run_end(&s->run, cause, detail); }
+
+void stream_stop(struct stream *s) { stream_end(s, CAUSE_STOPPED, NULL); }
+
+void stream_join(struct stream *s, struct viewer *v)
+{
+	LIST_INSERT_HEAD(&s->viewers, v, link);
+	s->viewers_n++;
+	alarm_clear(&s->leave);
+}
+
+void stream_leave(struct stream *s, struct viewer *v)
+{
+	LIST_REMOVE(v, link);
+	s->viewers_n--;
+	if (s->viewers_n)
+		return;
+	if (!s->entry.shelf)
+		release(s);
+	else if (!s->generation.ended && s->route->grace_ms != NEVER_MS)
+		alarm_set(&s->leave, s->route->grace_ms);
+}
+
+static void print_usage(struct buf *out, const struct seen *seen)
+{
+	if (seen->prompt_tokens < 0 && seen->completion_tokens < 0) {
+		buf_put(out, SPAN(",\"usage\":null"));
+		return;
+	}
+	buf_printf(out, ",\"usage\":{\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64 "}", seen->prompt_tokens < 0 ? 0 : seen->prompt_tokens,
+	           seen->completion_tokens < 0 ? 0 : seen->completion_tokens);
+}
+
+void stream_print_state(const struct stream *s, struct buf *out)
+{
+	const struct last_word *word = journal_last_word(s->journal);
+	struct last_word tally = {0};
+	buf_printf(out, "{\"id\":\"%s\",\"state\":\"%s\",", s->entry.id.text, word ? "ended" : "live");
+	if (word)
+		render_ending(out, word);
+	else {
+		journal_tally(s->journal, &tally);
+		buf_printf(out, "\"end\":null,\"cause\":null,\"finish\":null,\"proof\":null,\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"crc32\":\"%08" PRIx32 "\"",
+		           tally.events, tally.bytes, tally.crc32);
+	}
+	print_usage(out, &s->generation.reader.seen);
+	buf_printf(out, ",\"viewers\":%zu,\"age_ms\":%" PRIu64 "}\n", s->viewers_n, clock_ms() - s->started_ms);
+}

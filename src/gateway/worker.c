@@ -1,0 +1,156 @@
+/* A worker's life: open, serve, drain, close.
+ *
+ * Draining takes no new work but goes on serving what lives: running streams run to their end, viewers may come back to them,
+ * state is told and Stop works. When the last stream has ended and nobody reads any more, or `drain` is over and the rest was
+ * told failed/shutdown, the worker says so; a little time is then left for last words to reach their readers. */
+#include "gateway/worker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/endpoints.h"
+#include "gateway/stream.h"
+#include "gateway/viewer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum { REQUEST_LINE_BYTES = 64 * 1024 + 512, LAST_WORDS_MS = 1000, SWEEP_SOONEST_MS = 50 };
+
+static void on_sweep(void *owner)
+{
+	struct worker *w = owner;
+	uint64_t now = clock_ms(), next = shelf_expire(&w->shelf, now);
+	if (next != SHELF_NEVER)
+		alarm_set(&w->sweep, next > now + SWEEP_SOONEST_MS ? next - now : SWEEP_SOONEST_MS);
+}
+
+static void say_drained(struct worker *w)
+{
+	alarm_clear(&w->deadline);
+	if (w->on_drained)
+		w->on_drained(w);
+	w->on_drained = NULL;
+}
+
+void worker_look_drained(struct worker *w)
+{
+	if (w->draining && LIST_EMPTY(&w->live) && LIST_EMPTY(&w->pipes) && !w->metrics.viewers)
+		say_drained(w);
+}
+
+static void on_last_words_over(void *owner) { say_drained(owner); }
+
+static void end_all(void *owner)
+{
+	struct worker *w = owner;
+	struct stream *s, *next;
+	w->deadline.on_due = on_last_words_over;
+	alarm_set(&w->deadline, LAST_WORDS_MS);
+	for (s = LIST_FIRST(&w->live); s; s = next) {
+		next = LIST_NEXT(s, link);
+		stream_end(s, CAUSE_SHUTDOWN, NULL);
+	}
+	passthrough_break_all(w);
+}
+
+void worker_drain(struct worker *w, void (*on_drained)(struct worker *w))
+{
+	if (w->draining) {
+		end_all(w);
+		return;
+	}
+	w->draining = true;
+	w->on_drained = on_drained;
+	server_drain(w->front);
+	alarm_init(&w->deadline, &w->loop, end_all, w);
+	alarm_set(&w->deadline, w->config->drain_ms);
+	worker_look_drained(w);
+}
+
+bool worker_is_full(const struct worker *w)
+{
+	return w->draining || (w->config->limits.streams && w->shelf.live >= w->config->limits.streams);
+}
+
+uint64_t worker_journal_bytes(const struct worker *w)
+{
+	uint64_t bytes = w->shelf.kept_bytes;
+	struct stream *s;
+	LIST_FOREACH(s, &w->live, link)
+		bytes += journal_memory(s->journal);
+	return bytes;
+}
+
+static bool start_model(struct worker *w, const struct config *c, char *why, size_t why_bytes)
+{
+	if (!config_wants_model(c))
+		return true;
+	struct model_options o = {
+		.file = c->model.file, .context = c->model.context, .slots = c->model.slots, .queue = c->model.queue, .threads = c->model.threads,
+	};
+	w->model = model_start(&w->loop, &o, why, why_bytes);
+	pool_set_model(w->pool, w->model);
+	return w->model;
+}
+
+static void warm_names(struct worker *w)
+{
+	for (size_t i = 0; i < w->config->routes; i++)
+		for (size_t k = 0; k < w->config->route[i].upstreams; k++) {
+			const struct upstream *u = &w->config->route[i].upstream[k];
+			if (!u->is_model && u->url.scheme != URL_UNIX && strspn(u->url.host.p, "0123456789.:abcdefABCDEF") < u->url.host.n)
+				resolver_warm(w->names, u->url.host);
+		}
+}
+
+static bool open_servers(struct worker *w, char *why, size_t why_bytes)
+{
+	const struct config *c = w->config;
+	char reason[200] = "";
+	w->front = server_open(&w->loop, c->listen, (struct server_limits){.request_line = REQUEST_LINE_BYTES, .connections = c->limits.connections},
+	                       (struct site){site_on_request, w, "public"}, reason, sizeof reason);
+	if (!w->front) {
+		snprintf(why, why_bytes, "cannot listen on %s: %s", c->listen, reason);
+		return false;
+	}
+	if (!c->admin)
+		return true;
+	w->admin = server_open(&w->loop, c->admin, (struct server_limits){0}, (struct site){admin_on_request, w, "admin"}, reason, sizeof reason);
+	if (!w->admin)
+		snprintf(why, why_bytes, "cannot listen on %s for the admin endpoints: %s", c->admin, reason);
+	return w->admin;
+}
+
+bool worker_open(struct worker *w, const struct config *c, char *why, size_t why_bytes)
+{
+	*w = (struct worker){.config = c, .started_ms = clock_ms()};
+	CHECK(getrandom(&w->generation, sizeof w->generation, 0) == sizeof w->generation);
+	w->generation &= 15;
+	loop_init(&w->loop);
+	w->names = resolver_create(&w->loop);
+	w->pool = pool_create(&w->loop, w->names);
+	LIST_INIT(&w->live);
+	LIST_INIT(&w->pipes);
+	shelf_init(&w->shelf, c->keep_ms, stream_drop);
+	metrics_init(&w->metrics, c);
+	alarm_init(&w->sweep, &w->loop, on_sweep, w);
+	warm_names(w);
+	return open_servers(w, why, why_bytes) && start_model(w, c, why, why_bytes);
+}
+
+void worker_close(struct worker *w)
+{
+	if (w->front)
+		server_close(w->front);
+	if (w->admin)
+		server_close(w->admin);
+	alarm_clear(&w->sweep);
+	alarm_clear(&w->deadline);
+	shelf_finish(&w->shelf);
+	pool_destroy(w->pool);
+	resolver_destroy(w->names);
+	loop_finish(&w->loop);
+	metrics_finish(&w->metrics);
+	buf_finish(&w->scratch);
+}

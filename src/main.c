@@ -1,0 +1,159 @@
+/* lastword, the gateway. This page is the table of contents: read the configuration, open the worker (its listeners, its model
+ * server), say where we listen, serve, drain, end.
+ *
+ * Exit status: 0 after a drain, 1 for a failure at run time, 2 for a wrong command line or configuration. The line on
+ * stdout is for people and scripts alike; it comes when connections are accepted, not before. */
+#include "base/log.h"
+#include "gateway/config.h"
+#include "gateway/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+struct lastword {
+	struct config *config;
+	struct worker worker;
+	uv_signal_t terminate, interrupt, hangup;
+	bool draining;
+};
+
+static void put_on_stdout(void *to, span text) { fwrite(text.p, 1, text.n, to); }
+
+/* Descriptors 0–2 that were closed at the start must not become sockets. */
+static void occupy_standard_descriptors(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A viewer is a descriptor and an upstream another one: the limits that were configured must fit into what the system allows. */
+static void raise_descriptor_limit(struct config *c)
+{
+	enum { SPARE = 64 };
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur <= 2 * SPARE)
+		return;
+	uint64_t connections = limit.rlim_cur - SPARE, streams = connections / 2;
+	bool cut = c->limits.connections > connections || c->limits.streams > streams;
+	if (!c->limits.connections || c->limits.connections > connections)
+		c->limits.connections = connections;
+	if (!c->limits.streams || c->limits.streams > streams)
+		c->limits.streams = streams;
+	if (cut)
+		log_say(LOG_WARN, "limits_cut", "the system allows %llu descriptors: limits are connections %llu, streams %llu",
+		        (unsigned long long)limit.rlim_cur, (unsigned long long)c->limits.connections, (unsigned long long)c->limits.streams);
+}
+
+static void on_model_stopped(void *owner)
+{
+	struct lastword *l = owner;
+	loop_stop(&l->worker.loop);
+}
+
+static void on_drained(struct worker *w)
+{
+	struct lastword *l = (struct lastword *)((char *)w - offsetof(struct lastword, worker));
+	if (w->model)
+		model_stop(w->model, on_model_stopped, l);
+	else
+		loop_stop(&w->loop);
+}
+
+static void on_terminate(uv_signal_t *signal, int number)
+{
+	struct lastword *l = signal->data;
+	log_say(LOG_INFO, "drain", l->draining ? "second signal: ending at once" : "draining: no new work, running streams go on");
+	l->draining = true;
+	worker_drain(&l->worker, on_drained);
+}
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+	log_say(LOG_WARN, "reload", "reloading the configuration is not in this version; nothing was changed");
+}
+
+static void watch_signals(struct lastword *l)
+{
+	uv_loop_t *uv = &l->worker.loop.uv;
+	uv_signal_init(uv, &l->terminate);
+	uv_signal_init(uv, &l->interrupt);
+	uv_signal_init(uv, &l->hangup);
+	l->terminate.data = l->interrupt.data = l->hangup.data = l;
+	uv_signal_start(&l->terminate, on_terminate, SIGTERM);
+	uv_signal_start(&l->interrupt, on_terminate, SIGINT);
+	uv_signal_start(&l->hangup, on_hangup, SIGHUP);
+}
+
+static void forget_signals(struct lastword *l)
+{
+	uv_close((uv_handle_t *)&l->terminate, NULL);
+	uv_close((uv_handle_t *)&l->interrupt, NULL);
+	uv_close((uv_handle_t *)&l->hangup, NULL);
+}
+
+static void announce(const struct worker *w)
+{
+	printf("lastword: listening on http://%s", server_name(w->front));
+	if (w->admin)
+		printf(" (admin http://%s)", server_name(w->admin));
+	printf("\n");
+	fflush(stdout);
+}
+
+static int run(struct lastword *l)
+{
+	char why[400];
+	signal(SIGPIPE, SIG_IGN);
+	log_open("lastword", STDERR_FILENO);
+	raise_descriptor_limit(l->config);
+	if (!worker_open(&l->worker, l->config, why, sizeof why)) {
+		log_close();
+		fprintf(stderr, "lastword: %s\n", why);
+		return 1;
+	}
+	watch_signals(l);
+	announce(&l->worker);
+	loop_run(&l->worker.loop);
+	forget_signals(l);
+	worker_close(&l->worker);
+	log_close();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct lastword l;
+	int status = 0;
+	occupy_standard_descriptors();
+	switch (config_load(argc, argv, &l.config)) {
+	case CONFIG_RUN:
+		status = run(&l);
+		break;
+	case CONFIG_CHECK:
+		config_print(l.config, put_on_stdout, stdout);
+		break;
+	case CONFIG_VERSION:
+		puts("lastword " LASTWORD_VERSION);
+		break;
+	case CONFIG_HELP:
+		config_print_help(put_on_stdout, stdout);
+		break;
+	case CONFIG_WRONG:
+		return 2;
+	}
+	config_destroy(l.config);
+	return status;
+}

@@ -333,37 +333,6 @@ static enum json_token begin_word(struct json *s, const char *word)
 
 /* The grammar between tokens. */
 
-static enum json_token begin_value(struct json *s)
-{
-	switch (s->in.p[0]) {
-	case '{':
-		return open_one(s, false);
-	case '[':
-		return open_one(s, true);
-	case '"':
-		return begin_string(s, false);
-	case 't':
-		return begin_word(s, "true");
-	case 'f':
-		return begin_word(s, "false");
-	case 'n':
-		return begin_word(s, "null");
-	case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
-		return begin_number(s);
-	default:
-		return break_off(s, "expected a value");
-	}
-}
-
-static void skip_space(struct json *s)
-{
-	size_t n = 0;
-	while (n < s->in.n && (s->in.p[n] == ' ' || s->in.p[n] == '\n' || s->in.p[n] == '\r' || s->in.p[n] == '\t'))
-		n++;
-	if (n)
-		take(s, n);
-}
-
 static const char *expectation(const struct json *s)
 {
 	switch ((enum expect)s->expect) {
@@ -384,6 +353,37 @@ static const char *expectation(const struct json *s)
 		break;
 	}
 	return "expected nothing but white space behind the value";
+}
+
+static enum json_token begin_value(struct json *s)
+{
+	switch (s->in.p[0]) {
+	case '{':
+		return open_one(s, false);
+	case '[':
+		return open_one(s, true);
+	case '"':
+		return begin_string(s, false);
+	case 't':
+		return begin_word(s, "true");
+	case 'f':
+		return begin_word(s, "false");
+	case 'n':
+		return begin_word(s, "null");
+	case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
+		return begin_number(s);
+	default:
+		return break_off(s, expectation(s));
+	}
+}
+
+static void skip_space(struct json *s)
+{
+	size_t n = 0;
+	while (n < s->in.n && (s->in.p[n] == ' ' || s->in.p[n] == '\n' || s->in.p[n] == '\r' || s->in.p[n] == '\t'))
+		n++;
+	if (n)
+		take(s, n);
 }
 
 /* One byte of punctuation that is no token. */

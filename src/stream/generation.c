@@ -160,7 +160,7 @@ static void seal(struct generation *g, const char *given)
 	g->ended = true;
 }
 
-/* Asks for the verdict, and seals when there is one. The tail that is kept first may be lost, and that is a verdict too. */
+/* Asks for the verdict, and seals when there is one. The tail that is kept first may be lost: that is a verdict too. */
 static void judge(struct generation *g, const char *given)
 {
 	if (!ending_judge(&g->evidence, &g->verdict))
@@ -207,8 +207,7 @@ static bool takes(const struct generation *g, enum sse_syntax syntax)
 
 static void open_events(struct generation *g, enum sse_syntax syntax)
 {
-	uint64_t limit = g->rules.event_limit;
-	sse_init(&g->sse, syntax, limit && limit < SIZE_MAX ? (size_t)limit : SIZE_MAX);
+	sse_init(&g->sse, syntax, (size_t)g->rules.event_limit);
 	g->answered = true;
 }
 

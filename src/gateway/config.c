@@ -1,0 +1,88 @@
+/* From argv to a configuration, top-down: flags, the file, the binder; and the one place that prints a complaint.
+ *
+ * Everything is read before anything is opened or started, so a mistake costs nothing but a restart, and a reload that
+ * fails changes nothing. A loaded configuration is immutable and shared by all threads without a lock.
+ *
+ * The parts are listed in config_parts.h. */
+#include "gateway/config_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FILE_BYTES = 1 << 20 }; /* ten thousand routes; a larger file is not a configuration */
+
+static struct config *parse_and_bind(span yaml, const struct flags *f, struct complaint *c)
+{
+	struct tree t;
+	struct config *config = config_tree_parse(&t, yaml, false, c) ? config_bind(t.root, f, c) : NULL;
+	config_tree_finish(&t);
+	return config;
+}
+
+static struct config *load(const struct flags *f, struct complaint *c)
+{
+	const struct node *file = config_cli_said(f, FLAG_CONFIG);
+	struct buf yaml = {0};
+	if (!file)
+		return config_bind(NULL, f, c);
+	c->file = file->text.p;
+	const char *wrong = config_file_read(file->text.p, FILE_BYTES, false, &yaml);
+	if (wrong)
+		config_complain(c, file, "%s: %s, expected a YAML file of at most 1 MiB", config_complain_show(file->text).text,
+			wrong);
+	struct config *config = wrong ? NULL : parse_and_bind(buf_span(&yaml), f, c);
+	buf_finish(&yaml);
+	return config;
+}
+
+enum config_action config_load(int argc, char **argv, struct config **out)
+{
+	struct flags f;
+	struct complaint c = {0};
+	enum config_action action = config_cli_parse(&f, argc, argv, &c);
+	if (action == CONFIG_RUN || action == CONFIG_CHECK) {
+		struct config *config = load(&f, &c);
+		if (config)
+			*out = config;
+		else
+			action = CONFIG_WRONG;
+	}
+	if (action == CONFIG_WRONG)
+		fprintf(stderr, "%s\n", c.text);
+	return action;
+}
+
+struct config *config_parse(span yaml, struct complaint *c)
+{
+	struct flags none = {0};
+	return parse_and_bind(yaml, &none, c);
+}
+
+static void release(bool of_route, void *whole)
+{
+	for (size_t i = 0; i < config_option_count; i++) {
+		const struct option *o = &config_option_rows[i];
+		if (o->of_route == of_route && o->type->release)
+			o->type->release(config_option_field(o, whole));
+	}
+}
+
+void config_destroy(struct config *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->routes; i++)
+		release(true, &c->route[i]);
+	release(false, c);
+	free(c->route);
+	free(c);
+}
+
+bool config_wants_model(const struct config *c)
+{
+	for (size_t i = 0; i < c->routes; i++)
+		for (size_t k = 0; k < c->route[i].upstreams; k++)
+			if (c->route[i].upstream[k].is_model)
+				return true;
+	return false;
+}

@@ -1,0 +1,221 @@
+/* Nodes × table → struct config.
+ *
+ * First every key of the file is looked up, so a typo is found even when it would change nothing; then every row of the
+ * table gets its value from the flag that says it, else from the file, else from its default, in the order of the
+ * table. Defaults are parsed from their text like everything else. Rules that need more than one value come last
+ * (config_rules.c).
+ *
+ * Routes: those of the file; without any, those that wire the embedded model to the page and to SDKs; or, with --upstream,
+ * the page's route alone. `--upstream` overrides what the file says of /sse-proxy.
+ *
+ * Invariants:
+ * 1. Nothing half-applied: the caller gets a whole configuration or none.
+ * 2. Strings of the configuration are copies; nodes, flags and argv may go.
+ * 3. Defaults never fail: a complaint about one is a bug (CHECK). */
+#include "gateway/config_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char browser_path[] = "/sse-proxy";
+static const char model_routes[] = "[{ path: /sse-proxy, upstream: model }, { path: /v1/*, upstream: model }]";
+static const char browser_route[] = "[{ path: /sse-proxy }]"; /* --upstream says the rest */
+
+enum { ROWS_MOST = 64 };
+
+struct rows {
+	const struct node *said[ROWS_MOST]; /* for each row of the table; NULL: its default holds */
+};
+
+/* --- keys --- */
+
+static bool complain_unknown(struct binding *b, bool of_route, const struct node *key, const char *path, size_t prefix)
+{
+	struct nearest near = {.wanted = span_str(path)};
+	for (size_t i = 0; i < config_option_count; i++)
+		if (config_option_rows[i].of_route == of_route)
+			config_complain_nearer(&near, config_option_rows[i].path);
+	if (!of_route)
+		for (const char *const *g = (const char *const[]){"routes", "limits", "model", "tls", NULL}; *g; g++)
+			config_complain_nearer(&near, *g);
+	span shown = span_from(span_str(path), prefix);
+	if (near.word && strlen(near.word) > prefix)
+		return config_complain(b->complaint, key, "unknown key \"%s\", did you mean \"%s\"? (expected a key of lastword --help)",
+			config_complain_show(shown).text, near.word + prefix);
+	return config_complain(b->complaint, key, "unknown key \"%s\", expected a key of lastword --help",
+		config_complain_show(shown).text);
+}
+
+static bool check_keys(struct binding *b, bool of_route, const struct node *map, const char *group)
+{
+	for (const struct node *n = map->child; n; n = n->next) {
+		char path[512]; /* keys have at most 256 bytes, groups do not nest */
+		snprintf(path, sizeof path, "%s%s", group, n->key->text.p);
+		bool is_routes = !of_route && !*group && span_is(span_str(path), "routes");
+		bool is_dotted = span_find(n->key->text, '.') < n->key->text.n; /* "limits.body" is a path of ours, no key */
+		if (!is_dotted && (is_routes || config_option_find(of_route, span_str(path))))
+			continue;
+		if (is_dotted || *group || !config_option_is_group(of_route, span_str(path)))
+			return complain_unknown(b, of_route, n->key, path, strlen(group));
+		if (n->kind != NODE_MAP)
+			return config_complain(b->complaint, n, "%s: %s, expected a map", path,
+				n->kind == NODE_LIST ? "a list" : n->text.n ? "a single value" : "no value");
+		snprintf(path, sizeof path, "%s.", n->key->text.p);
+		if (!check_keys(b, of_route, n, path))
+			return false;
+	}
+	return true;
+}
+
+/* --- values --- */
+
+static bool bind_said(struct binding *b, const struct option *o, const struct node *n, void *field)
+{
+	if (!o->type->bind(b, o, n, field))
+		return false;
+	if (o->later && o->later(n))
+		return config_complain(b->complaint, n, "%s: %s are not in this version, expected %s", o->path, o->lacks,
+			o->initial ? o->initial : o->of_route ? "a single http:// or unix: upstream, or model" : "nothing");
+	return true;
+}
+
+static bool bind_default(struct binding *b, const struct option *o, const char *text, void *field)
+{
+	struct tree t;
+	bool fine = config_tree_parse(&t, span_str(text), true, b->complaint) &&
+		(CHECK(t.root), o->type->bind(b, o, t.root, field));
+	config_tree_finish(&t);
+	return fine;
+}
+
+static bool bind_rows(struct binding *b, bool of_route, const struct node *map, const struct rows *rows)
+{
+	void *whole = of_route ? (void *)b->route : (void *)b->config;
+	for (size_t i = 0; i < config_option_count; i++) {
+		const struct option *o = &config_option_rows[i];
+		if (o->of_route != of_route)
+			continue;
+		const char *text = of_route ? config_option_default(o, b->route) : o->initial;
+		void *field = config_option_field(o, whole);
+		if (rows->said[i] ? !bind_said(b, o, rows->said[i], field) : text && !bind_default(b, o, text, field))
+			return false;
+		if (!rows->said[i] && !text && of_route)
+			return config_complain(b->complaint, map, "a route without %s, expected %s", o->path, o->type->expects);
+	}
+	return true;
+}
+
+static void find_rows(struct rows *rows, bool of_route, const struct node *map)
+{
+	CHECK(config_option_count <= ROWS_MOST);
+	*rows = (struct rows){0};
+	for (size_t i = 0; i < config_option_count; i++)
+		if (config_option_rows[i].of_route == of_route)
+			rows->said[i] = config_tree_find(map, config_option_rows[i].path);
+}
+
+static void put_flags_first(struct rows *rows, const struct flags *f)
+{
+	for (enum flag flag = 0; flag < FLAGS; flag++) {
+		const char *path = config_cli_rows[flag].path;
+		const struct node *n = config_cli_said(f, flag);
+		if (path && n)
+			rows->said[config_option_find(false, span_str(path)) - config_option_rows] = n;
+	}
+}
+
+/* --- routes --- */
+
+static void say_upstream(struct rows *rows, const struct node *upstream)
+{
+	rows->said[config_option_find(true, SPAN("upstream")) - config_option_rows] = upstream;
+	rows->said[config_option_find(true, SPAN("dialect")) - config_option_rows] = NULL;
+}
+
+static bool bind_route(struct binding *b, const struct node *n, const struct node *upstream)
+{
+	struct rows rows;
+	if (n->kind != NODE_MAP)
+		return config_complain(b->complaint, n, "routes: %s, expected a map with path and upstream",
+			n->kind == NODE_LIST ? "a list" : "a single value");
+	if (!check_keys(b, true, n, ""))
+		return false;
+	find_rows(&rows, true, n);
+	const struct node *path = config_tree_find(n, "path");
+	if (upstream && path && span_is(path->text, browser_path))
+		say_upstream(&rows, upstream);
+	return bind_rows(b, true, n, &rows) && config_rules_route(b, n, rows.said);
+}
+
+static bool bind_routes(struct binding *b, const struct node *list, const struct node *upstream)
+{
+	size_t count = 0;
+	if (list->kind != NODE_LIST || !list->child)
+		return config_complain(b->complaint, list, "routes: %s, expected a list with at least one route",
+			list->kind == NODE_MAP ? "a map" : list->kind == NODE_LIST ? "an empty list" : "a single value");
+	for (const struct node *n = list->child; n; n = n->next)
+		count++;
+	b->config->route = calloc(count, sizeof *b->config->route);
+	if (!b->config->route)
+		return config_complain(b->complaint, list, "out of memory");
+	for (const struct node *n = list->child; n; n = n->next) {
+		b->route = &b->config->route[b->config->routes];
+		b->route->index = b->config->routes++;
+		if (!bind_route(b, n, upstream))
+			return false;
+	}
+	b->route = NULL;
+	return true;
+}
+
+static bool bind_own_routes(struct binding *b, const struct node *upstream)
+{
+	struct tree t;
+	bool fine = config_tree_parse(&t, span_str(upstream ? browser_route : model_routes), true, b->complaint) &&
+		bind_routes(b, t.root, upstream);
+	config_tree_finish(&t);
+	return fine;
+}
+
+static bool check_upstream_used(struct binding *b, const struct node *upstream)
+{
+	for (size_t i = 0; i < b->config->routes; i++)
+		if (!b->config->route[i].is_prefix && !strcmp(b->config->route[i].path, browser_path))
+			return true;
+	return config_complain(b->complaint, upstream, "%s has no route %s, expected one whose upstream it replaces",
+		b->complaint->file, browser_path);
+}
+
+/* --- all of it --- */
+
+static bool bind_whole(struct binding *b, const struct node *root, const struct flags *f)
+{
+	struct rows rows;
+	if (root && root->kind != NODE_MAP)
+		return config_complain(b->complaint, root, "%s, expected keys and values",
+			root->kind == NODE_LIST ? "a list" : "a single value");
+	if (root && !check_keys(b, false, root, ""))
+		return false;
+	find_rows(&rows, false, root);
+	put_flags_first(&rows, f);
+	if (!bind_rows(b, false, root, &rows))
+		return false;
+
+	const struct node *routes = config_tree_find(root, "routes"), *upstream = config_cli_said(f, FLAG_UPSTREAM);
+	if (!(routes ? bind_routes(b, routes, upstream) : bind_own_routes(b, upstream)))
+		return false;
+	return (!upstream || check_upstream_used(b, upstream)) && config_rules_whole(b, rows.said);
+}
+
+struct config *config_bind(const struct node *root, const struct flags *f, struct complaint *c)
+{
+	struct binding b = {.config = calloc(1, sizeof *b.config), .complaint = c};
+	if (!b.config) {
+		config_complain(c, NULL, "out of memory");
+		return NULL;
+	}
+	if (bind_whole(&b, root, f))
+		return b.config;
+	config_destroy(b.config);
+	return NULL;
+}

@@ -1,0 +1,34 @@
+/* What this version lacks, value by value.
+ *
+ * The configuration is complete from the first version on: every key is known, typed, documented. What the program
+ * cannot do yet is refused with "not in this version", never accepted in silence, so that nobody believes in a TLS
+ * listener that is none. A row of config_options.def points here (LACKS); to deliver a part, delete its mark there and
+ * its function here.
+ *
+ * A function is asked about a value whose type is already known to be right, and answers true for what must wait. */
+#include "gateway/config_parts.h"
+
+#include "dialect/dialect.h"
+
+bool config_later_always(const struct node *n) { return true; }
+bool config_later_filled_list(const struct node *n) { return n->child != NULL; }
+bool config_later_true(const struct node *n) { return span_is_nocase(n->text, "true"); }
+bool config_later_own_ca(const struct node *n) { return !span_is(n->text, "system"); }
+
+bool config_later_many_workers(const struct node *n)
+{
+	return !span_is(n->text, "auto") && !span_is(n->text, "1");
+}
+
+bool config_later_upstream(const struct node *n)
+{
+	if (n->kind == NODE_LIST)
+		return n->child && (n->child->next || config_later_upstream(n->child));
+	return span_starts(n->text, SPAN("https:"));
+}
+
+bool config_later_dialect(const struct node *n)
+{
+	bool known;
+	return !span_is(n->text, "auto") && !dialect_by_name(n->text, &known);
+}

@@ -1,0 +1,218 @@
+/* What the files of the configuration share with one another and with their tests; everybody else includes config.h.
+ *
+ *	config.c          the whole way from argv to a struct config
+ *	config_cli.c      argv → flags
+ *	config_file.c     a file's bytes
+ *	config_tree.c     YAML → nodes, each with its line and column
+ *	config_option.c   the table, from config_options.def
+ *	config_type.c     what a duration, a size, an address … is: read, printed, freed
+ *	config_place.c    the same for what belongs to routes: paths, upstreams, dialects, credentials
+ *	config_json.c     a node → JSON
+ *	config_later.c    what this version lacks
+ *	config_bind.c     nodes × table → struct config
+ *	config_rules.c    rules that concern more than one option
+ *	config_print.c    struct config → YAML
+ *	config_print_help.c, config_print_man.c   the table → --help and the man page
+ *	config_complain.c how a mistake is said */
+#ifndef GATEWAY_CONFIG_PARTS_H
+#define GATEWAY_CONFIG_PARTS_H
+
+#include "base/buf.h"
+#include "gateway/config.h"
+
+/* --- nodes --- */
+
+enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
+
+/* A value of the file or of a flag. */
+struct node {
+	enum node_kind kind;
+	bool plain;              /* a scalar without quotes */
+	span text;               /* of a scalar: UTF-8 without NUL, and a NUL behind it */
+	unsigned line, column;   /* from 1; 0 when it does not come from the file */
+	const char *flag;        /* the flag that said it, or NULL */
+	struct node *key;        /* in a map: the member's name */
+	struct node *child;      /* of a list or a map, in order */
+	struct node *next;
+	struct node *made_before;/* config_tree.c: all nodes of a tree */
+};
+
+struct tree {
+	struct node *root; /* NULL for an empty document */
+	struct node *made;
+	unsigned nodes;
+};
+
+/* --- complaints --- */
+
+enum { COMPLAINT_BYTES = 1024 };
+
+/* The first mistake that was found; later ones are dropped. */
+struct complaint {
+	const char *file; /* its name, for the prefix */
+	char text[COMPLAINT_BYTES]; /* "" when all is fine */
+};
+
+/* Always false, so that a check can return it. at NULL: neither file nor flag is to blame. */
+bool config_complain(struct complaint *c, const struct node *at, const char *format, ...) PRINTF_LIKE(3, 4);
+bool config_complain_at(struct complaint *c, unsigned line, unsigned column, const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* Text of the operator as it may stand in a complaint: short and without control characters. */
+struct shown {
+	char text[72];
+};
+struct shown config_complain_show(span s);
+
+/* The closest of the words, when it is close enough to be what was meant; else NULL. */
+struct nearest {
+	span wanted;
+	const char *word;
+	size_t distance;
+};
+void config_complain_nearer(struct nearest *n, const char *word);
+
+/* --- the tree --- */
+
+/* False with a complaint: not YAML, or YAML that a configuration may not use (aliases, anchors, tags, several
+ * documents, duplicate keys). builtin: the text is our own and its lines mean nothing to the operator. */
+MUST bool config_tree_parse(struct tree *t, span yaml, bool builtin, struct complaint *c);
+void config_tree_finish(struct tree *t);
+const struct node *config_tree_member(const struct node *map, span key); /* NULL when it is not there */
+/* A path of the table, such as "limits.body". */
+const struct node *config_tree_find(const struct node *map, const char *path);
+
+/* --- options --- */
+
+struct option;
+
+struct binding {
+	struct config *config;
+	struct route *route; /* the one that is being read; NULL for what is said once */
+	struct complaint *complaint;
+};
+
+/* How a kind of value is read, printed and freed. Fields begin zeroed; bind may be called once. */
+struct option_type {
+	const char *expects; /* "a duration: …", after "expected" */
+	bool (*bind)(struct binding *b, const struct option *o, const struct node *n, void *field);
+	void (*print)(const struct option *o, const void *field, struct buf *out);
+	void (*release)(void *field); /* NULL: it owns nothing */
+};
+
+struct option {
+	const char *path; /* "limits.body"; a route's are relative to the route */
+	const struct option_type *type;
+	size_t at;        /* offset in struct config or struct route */
+	bool of_route;
+
+	/* Defaults, as they would stand in the file. The first that applies: */
+	const char *prefix;      /* routes whose path ends in / * */
+	const char *passthrough; /* passthrough routes */
+	const char *model;       /* routes onto the embedded model */
+	const char *initial;     /* all others; NULL: a route must say it, and what is said once may stay unsaid */
+
+	uint64_t least, most;    /* for numbers; most 0: no limit but the type's */
+	bool has_off;            /* 0 is outside of the limits and means off (or what the sentence says) */
+	const char *words;       /* "required|optional", in the order of the enum */
+
+	bool (*later)(const struct node *n); /* values that are right but not in this version */
+	const char *lacks;                   /* what that version lacks, in the plural */
+	const char *sentence;
+};
+
+extern const struct option config_option_rows[];
+extern const size_t config_option_count;
+const struct option *config_option_find(bool of_route, span path);
+/* True when paths of the table continue after `path` and a dot. */
+bool config_option_is_group(bool of_route, span path);
+const char *config_option_default(const struct option *o, const struct route *r);
+/* Appends the sentence and what the other columns add to it: defaults of other routes, what this version lacks. */
+void config_option_describe(const struct option *o, struct buf *out);
+static inline void *config_option_field(const struct option *o, void *whole) { return (char *)whole + o->at; }
+
+/* Complains about one value: "heartbeat: … , expected …". Always false. */
+bool config_type_wrong(struct binding *b, const struct option *o, const struct node *n, const char *what, ...)
+	PRINTF_LIKE(4, 5);
+/* The text of a scalar that is not empty. */
+MUST bool config_type_scalar(struct binding *b, const struct option *o, const struct node *n, span *text);
+MUST bool config_type_copy(struct binding *b, const struct node *n, span text, char **out);
+void config_type_put_plain(struct buf *out, span text); /* quoted where YAML needs it */
+/* Which of the words of "a|b|c" it is, or -1. */
+int config_type_choose(const char *words, span text);
+
+extern const struct option_type config_type_address, config_type_address_or_none, config_type_duration,
+	config_type_duration_or_never, config_type_size, config_type_count, config_type_number,
+	config_type_number_or_auto, config_type_yes_no, config_type_either, config_type_choice, config_type_words,
+	config_type_hosts, config_type_origins, config_type_ignored_list, config_type_ignored_word;
+
+extern const struct option_type config_place_path, config_place_upstreams, config_place_dialect,
+	config_place_request, config_place_auth, config_place_header, config_place_model_file;
+
+bool config_later_always(const struct node *n);
+bool config_later_filled_list(const struct node *n);
+bool config_later_true(const struct node *n);
+bool config_later_many_workers(const struct node *n);
+bool config_later_own_ca(const struct node *n);
+bool config_later_upstream(const struct node *n);
+bool config_later_dialect(const struct node *n);
+
+/* Appends a quoted JSON string that YAML reads back as the same text. */
+void config_json_put_string(struct buf *out, span text);
+/* Appends a map as compact JSON; plain scalars mean what the core schema of YAML 1.2 says. */
+MUST bool config_json_put_node(struct buf *out, const struct node *n, struct complaint *c);
+
+/* --- from argv to a configuration --- */
+
+#define CONFIG_FLAGS(X) \
+	X(CONFIG, "--config", "FILE", NULL, "Reads this YAML file.") \
+	X(LISTEN, "--listen", "ADDR", "listen", "Where viewers come in.") \
+	X(ADMIN, "--admin", "ADDR|none", "admin", "Where metrics and health are.") \
+	X(UPSTREAM, "--upstream", "URL", NULL, "Where /sse-proxy gets its answers. Without routes in a FILE it is then the only " \
+		"route; otherwise this replaces upstream and dialect (auto) of that route.") \
+	X(MODEL, "--model", "FILE|none", "model.file", "The GGUF of the embedded model.") \
+	X(WORKERS, "--workers", "N", "workers", "Threads that carry streams.") \
+	X(CHECK, "--check-config", NULL, NULL, "Prints the configuration in force and exits; status 2 when something is wrong.") \
+	X(VERSION, "--version", NULL, NULL, "Prints the version and exits.") \
+	X(HELP, "--help", NULL, NULL, "Prints this and exits.")
+
+enum flag {
+#define X(constant, ...) FLAG_##constant,
+	CONFIG_FLAGS(X)
+#undef X
+	FLAGS
+};
+
+struct flag_row {
+	const char *name, *value; /* value NULL: takes none */
+	const char *path;         /* the option that it says, or NULL */
+	const char *sentence;
+};
+extern const struct flag_row config_cli_rows[FLAGS];
+
+struct flags {
+	struct node node[FLAGS]; /* flag NULL: not given. Texts are argv's */
+};
+/* CONFIG_WRONG with a complaint. */
+MUST enum config_action config_cli_parse(struct flags *f, int argc, char **argv, struct complaint *c);
+static inline const struct node *config_cli_said(const struct flags *f, enum flag flag)
+{
+	return f->node[flag].flag ? &f->node[flag] : NULL;
+}
+
+/* NULL when all of the file was read into out, else why not. most: bytes. */
+MUST const char *config_file_read(const char *path, size_t most, bool regular, struct buf *out);
+
+/* NULL with a complaint. root may be NULL. */
+MUST struct config *config_bind(const struct node *root, const struct flags *f, struct complaint *c);
+
+/* said[i] is what the file or a flag said for config_option_rows[i] of this route, NULL for a default. */
+MUST bool config_rules_route(struct binding *b, const struct node *route, const struct node *const *said);
+MUST bool config_rules_whole(struct binding *b, const struct node *const *said);
+
+/* The text of a file as config_load would read it; for tests. */
+MUST struct config *config_parse(span yaml, struct complaint *c);
+
+/* The man page, in roff. */
+void config_print_man(void (*put)(void *to, span text), void *to);
+
+#endif

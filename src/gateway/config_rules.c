@@ -1,0 +1,138 @@
+/* Rules that concern more than one option: each is right by itself, together they are a mistake.
+ *
+ * A rule is one function; it complains about the line that most likely has to change. They run after all options of a
+ * route (or of the whole) have their values, defaults included, because a default may break a rule as well: `retry: 3s`
+ * alone makes the default `grace` of 5 s too short, and a browser would come back to a cancelled answer.
+ *
+ * Not here: what a single value may be (config_type.c, config_place.c) and what this version lacks (config_later.c). */
+#include "gateway/config_parts.h"
+
+#include <stdio.h>
+
+enum { GRACE_RETRIES = 3 }; /* a browser's reconnect may fail once or twice before it gets through */
+
+struct rule {
+	struct binding *b;
+	struct route *route;
+	const struct node *const *said;
+	const struct node *at; /* the route, for values that nobody said */
+};
+
+static const struct node *said(const struct rule *r, bool of_route, const char *path)
+{
+	return r->said[config_option_find(of_route, span_str(path)) - config_option_rows];
+}
+
+/* The line to blame: the first of the paths that was said, else the route. */
+static const struct node *blame(const struct rule *r, const char *first, const char *second)
+{
+	const struct node *n = said(r, true, first);
+	if (!n && second)
+		n = said(r, true, second);
+	return n ? n : r->at;
+}
+
+static bool is_on_model(const struct route *r) { return r->upstream[0].is_model; }
+
+static bool check_path_is_new(struct rule *r)
+{
+	for (const struct route *o = r->b->config->route; o < r->route; o++)
+		if (o->is_prefix == r->route->is_prefix && !strcmp(o->path, r->route->path))
+			return config_complain(r->b->complaint, blame(r, "path", NULL),
+				"path: a second route %s%s, expected each path once", o->path, o->is_prefix ? "*" : "");
+	return true;
+}
+
+static bool check_grace(struct rule *r)
+{
+	uint64_t retry_ms = r->b->config->retry_ms, grace_ms = r->route->grace_ms;
+	bool by_default = !said(r, true, "grace");
+	if (r->route->kind != ROUTE_BROWSER || grace_ms == 0 || grace_ms / GRACE_RETRIES >= retry_ms)
+		return true;
+	return config_complain(r->b->complaint, blame(r, "grace", NULL),
+		"grace: %llu ms%s is shorter than 3 × retry (%llu ms each), so a browser would come back too late, "
+		"expected 0, never or at least %llu ms", (unsigned long long)grace_ms, by_default ? " (the default)" : "",
+		(unsigned long long)retry_ms, (unsigned long long)(GRACE_RETRIES * retry_ms));
+}
+
+/* The embedded model speaks openai-chat; nothing has to be guessed. */
+static bool settle_model_dialect(struct rule *r)
+{
+	if (!is_on_model(r->route))
+		return true;
+	if (!r->route->dialect_auto && r->route->dialect != &dialect_openai_chat)
+		return config_complain(r->b->complaint, blame(r, "dialect", NULL),
+			"dialect: the embedded model does not speak %s, expected auto or openai-chat", r->route->dialect->name);
+	if (r->route->kind == ROUTE_BROWSER) {
+		r->route->dialect_auto = false;
+		r->route->dialect = &dialect_openai_chat;
+	}
+	return true;
+}
+
+/* A browser route asks a text upstream by GET (there is no body to merge into). */
+static bool asks_by_get(const struct route *r)
+{
+	if (!r->dialect_auto)
+		return r->dialect == &dialect_text;
+	return !dialect_by_path(r->upstream[0].url.path).name;
+}
+
+static bool check_request(struct rule *r)
+{
+	if (!r->route->request || r->route->kind != ROUTE_BROWSER || !asks_by_get(r->route))
+		return true;
+	return config_complain(r->b->complaint, blame(r, "request", NULL),
+		"request: dialect text is asked by GET and has no body to merge into, expected a JSON dialect or no request");
+}
+
+static bool check_auth(struct rule *r)
+{
+	if (r->route->kind != ROUTE_BROWSER || r->route->auth != AUTH_CLIENT)
+		return true;
+	return config_complain(r->b->complaint, blame(r, "auth", NULL),
+		"auth: a browser has no credential of the upstream, expected none, env:NAME or file:PATH on a browser route");
+}
+
+static bool check_end_marker(struct rule *r)
+{
+	if (r->route->end_marker == END_MARKER_OPTIONAL || r->route->dialect_auto || r->route->dialect == &dialect_text)
+		return true;
+	return config_complain(r->b->complaint, blame(r, "end_marker", "dialect"),
+		"end_marker: dialect %s has rules of its own, expected optional, or dialect text", r->route->dialect->name);
+}
+
+bool config_rules_route(struct binding *b, const struct node *route, const struct node *const *said_rows)
+{
+	struct rule r = {.b = b, .route = b->route, .said = said_rows, .at = route};
+	return check_path_is_new(&r) && settle_model_dialect(&r) && check_request(&r) && check_auth(&r) &&
+		check_end_marker(&r) && check_grace(&r);
+}
+
+static bool check_model_exists(struct rule *r)
+{
+	const struct config *c = r->b->config;
+	if (!c->model.is_none || !config_wants_model(c))
+		return true;
+	const struct node *at = said(r, false, "model.file");
+	return config_complain(r->b->complaint, at,
+		"none, but a route needs an upstream and %s names the model, expected --upstream URL, or routes onto another upstream",
+		c->route[0].upstream[0].is_model ? c->route[0].path : "one of them");
+}
+
+static bool check_listeners_differ(struct rule *r)
+{
+	const struct config *c = r->b->config;
+	bool free_port = !strcmp(c->listen + strlen(c->listen) - 2, ":0");
+	if (!c->admin || free_port || strcmp(c->listen, c->admin))
+		return true;
+	const struct node *admin = said(r, false, "admin"), *listen = said(r, false, "listen");
+	return config_complain(r->b->complaint, admin ? admin : listen,
+		"%s is both the public and the admin address, expected two", c->admin);
+}
+
+bool config_rules_whole(struct binding *b, const struct node *const *said_rows)
+{
+	struct rule r = {.b = b, .said = said_rows};
+	return check_model_exists(&r) && check_listeners_differ(&r);
+}

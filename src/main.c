@@ -53,7 +53,7 @@ static void raise_descriptor_limit(struct config *c)
 	if (!c->limits.streams || c->limits.streams > streams)
 		c->limits.streams = streams;
 	if (cut)
-		log_say(LOG_WARN, "limits_cut", "the system allows %llu descriptors: limits are connections %llu, streams %llu",
+		log_say(LOG_INFO, "limits_cut", "the system allows %llu descriptors: limits are connections %llu, streams %llu",
 		        (unsigned long long)limit.rlim_cur, (unsigned long long)c->limits.connections, (unsigned long long)c->limits.streams);
 }
 

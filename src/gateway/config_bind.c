@@ -73,10 +73,10 @@ static bool bind_said(struct binding *b, const struct option *o, const struct no
 {
 	if (!o->type->bind(b, o, n, field))
 		return false;
-	if (o->later && o->later(n))
-		return config_complain(b->complaint, n, "%s: %s are not in this version, expected %s", o->path, o->lacks,
-			o->initial ? o->initial : o->of_route ? "a single http:// or unix: upstream, or model" : "nothing");
-	return true;
+	if (!o->later || !o->later(n))
+		return true;
+	return config_complain(b->complaint, n, "%s%s%s are not in this version, expected %s", n->flag ? "" : o->path,
+		n->flag ? "" : ": ", o->lacks, o->instead);
 }
 
 static bool bind_default(struct binding *b, const struct option *o, const char *text, void *field)
@@ -198,13 +198,14 @@ static bool bind_whole(struct binding *b, const struct node *root, const struct 
 		return false;
 	find_rows(&rows, false, root);
 	put_flags_first(&rows, f);
+	b->said = rows.said;
 	if (!bind_rows(b, false, root, &rows))
 		return false;
 
 	const struct node *routes = config_tree_find(root, "routes"), *upstream = config_cli_said(f, FLAG_UPSTREAM);
 	if (!(routes ? bind_routes(b, routes, upstream) : bind_own_routes(b, upstream)))
 		return false;
-	return (!upstream || check_upstream_used(b, upstream)) && config_rules_whole(b, rows.said);
+	return (!upstream || check_upstream_used(b, upstream)) && config_rules_whole(b);
 }
 
 struct config *config_bind(const struct node *root, const struct flags *f, struct complaint *c)

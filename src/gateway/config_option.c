@@ -16,7 +16,7 @@
 
 #define RANGE(low, high) .least = (low), .most = (high)
 #define OFF_OR(low, high) .least = (low), .most = (high), .has_off = true
-#define LACKS(function, what) .later = config_##function, .lacks = what
+#define LACKS(function, what, else_) .later = config_##function, .lacks = what, .instead = else_
 #define WHOLE path
 #define OPTION(name, kind_of_value, field, value, ...) \
 	{.path = name, .type = &config_##kind_of_value, .at = offsetof(struct config, field), .initial = value, __VA_ARGS__},

@@ -88,6 +88,7 @@ struct option;
 struct binding {
 	struct config *config;
 	struct route *route; /* the one that is being read; NULL for what is said once */
+	const struct node *const *said; /* for each row that is said once: by whom; NULL for a default */
 	struct complaint *complaint;
 };
 
@@ -116,7 +117,8 @@ struct option {
 	const char *words;       /* "required|optional", in the order of the enum */
 
 	bool (*later)(const struct node *n); /* values that are right but not in this version */
-	const char *lacks;                   /* what that version lacks, in the plural */
+	const char *lacks;                   /* what this version lacks, in the plural … */
+	const char *instead;                 /* … and what may be said */
 	const char *sentence;
 };
 
@@ -207,7 +209,7 @@ MUST struct config *config_bind(const struct node *root, const struct flags *f, 
 
 /* said[i] is what the file or a flag said for config_option_rows[i] of this route, NULL for a default. */
 MUST bool config_rules_route(struct binding *b, const struct node *route, const struct node *const *said);
-MUST bool config_rules_whole(struct binding *b, const struct node *const *said);
+MUST bool config_rules_whole(struct binding *b);
 
 /* The text of a file as config_load would read it; for tests. */
 MUST struct config *config_parse(span yaml, struct complaint *c);

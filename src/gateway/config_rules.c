@@ -7,30 +7,28 @@
  * Not here: what a single value may be (config_type.c, config_place.c) and what this version lacks (config_later.c). */
 #include "gateway/config_parts.h"
 
-#include <stdio.h>
-
 enum { GRACE_RETRIES = 3 }; /* a browser's reconnect may fail once or twice before it gets through */
 
 struct rule {
 	struct binding *b;
 	struct route *route;
-	const struct node *const *said;
-	const struct node *at; /* the route, for values that nobody said */
+	const struct node *const *said; /* of the route */
+	const struct node *at;          /* the route, for values that nobody said */
 };
 
-static const struct node *said(const struct rule *r, bool of_route, const char *path)
+static const struct node *said(const struct node *const *rows, bool of_route, const char *path)
 {
-	return r->said[config_option_find(of_route, span_str(path)) - config_option_rows];
+	return rows[config_option_find(of_route, span_str(path)) - config_option_rows];
 }
 
-/* The line to blame: the first of the paths that was said, else the route. */
-static const struct node *blame(const struct rule *r, const char *first, const char *second)
+/* The line to blame: the first of them that was said. */
+static const struct node *blame(const struct node *first, const struct node *second, const struct node *third)
 {
-	const struct node *n = said(r, true, first);
-	if (!n && second)
-		n = said(r, true, second);
-	return n ? n : r->at;
+	return first ? first : second ? second : third;
 }
+
+static const struct node *of_route(const struct rule *r, const char *path) { return said(r->said, true, path); }
+static const struct node *said_once(const struct binding *b, const char *path) { return said(b->said, false, path); }
 
 static bool is_on_model(const struct route *r) { return r->upstream[0].is_model; }
 
@@ -38,7 +36,7 @@ static bool check_path_is_new(struct rule *r)
 {
 	for (const struct route *o = r->b->config->route; o < r->route; o++)
 		if (o->is_prefix == r->route->is_prefix && !strcmp(o->path, r->route->path))
-			return config_complain(r->b->complaint, blame(r, "path", NULL),
+			return config_complain(r->b->complaint, blame(of_route(r, "path"), NULL, r->at),
 				"path: a second route %s%s, expected each path once", o->path, o->is_prefix ? "*" : "");
 	return true;
 }
@@ -46,10 +44,10 @@ static bool check_path_is_new(struct rule *r)
 static bool check_grace(struct rule *r)
 {
 	uint64_t retry_ms = r->b->config->retry_ms, grace_ms = r->route->grace_ms;
-	bool by_default = !said(r, true, "grace");
+	bool by_default = !of_route(r, "grace");
 	if (r->route->kind != ROUTE_BROWSER || grace_ms == 0 || grace_ms / GRACE_RETRIES >= retry_ms)
 		return true;
-	return config_complain(r->b->complaint, blame(r, "grace", NULL),
+	return config_complain(r->b->complaint, blame(of_route(r, "grace"), said_once(r->b, "retry"), r->at),
 		"grace: %llu ms%s is shorter than 3 × retry (%llu ms each), so a browser would come back too late, "
 		"expected 0, never or at least %llu ms", (unsigned long long)grace_ms, by_default ? " (the default)" : "",
 		(unsigned long long)retry_ms, (unsigned long long)(GRACE_RETRIES * retry_ms));
@@ -61,7 +59,7 @@ static bool settle_model_dialect(struct rule *r)
 	if (!is_on_model(r->route))
 		return true;
 	if (!r->route->dialect_auto && r->route->dialect != &dialect_openai_chat)
-		return config_complain(r->b->complaint, blame(r, "dialect", NULL),
+		return config_complain(r->b->complaint, blame(of_route(r, "dialect"), NULL, r->at),
 			"dialect: the embedded model does not speak %s, expected auto or openai-chat", r->route->dialect->name);
 	if (r->route->kind == ROUTE_BROWSER) {
 		r->route->dialect_auto = false;
@@ -82,7 +80,7 @@ static bool check_request(struct rule *r)
 {
 	if (!r->route->request || r->route->kind != ROUTE_BROWSER || !asks_by_get(r->route))
 		return true;
-	return config_complain(r->b->complaint, blame(r, "request", NULL),
+	return config_complain(r->b->complaint, blame(of_route(r, "request"), NULL, r->at),
 		"request: dialect text is asked by GET and has no body to merge into, expected a JSON dialect or no request");
 }
 
@@ -90,7 +88,7 @@ static bool check_auth(struct rule *r)
 {
 	if (r->route->kind != ROUTE_BROWSER || r->route->auth != AUTH_CLIENT)
 		return true;
-	return config_complain(r->b->complaint, blame(r, "auth", NULL),
+	return config_complain(r->b->complaint, blame(of_route(r, "auth"), NULL, r->at),
 		"auth: a browser has no credential of the upstream, expected none, env:NAME or file:PATH on a browser route");
 }
 
@@ -98,7 +96,7 @@ static bool check_end_marker(struct rule *r)
 {
 	if (r->route->end_marker == END_MARKER_OPTIONAL || r->route->dialect_auto || r->route->dialect == &dialect_text)
 		return true;
-	return config_complain(r->b->complaint, blame(r, "end_marker", "dialect"),
+	return config_complain(r->b->complaint, blame(of_route(r, "end_marker"), NULL, r->at),
 		"end_marker: dialect %s has rules of its own, expected optional, or dialect text", r->route->dialect->name);
 }
 
@@ -109,30 +107,27 @@ bool config_rules_route(struct binding *b, const struct node *route, const struc
 		check_end_marker(&r) && check_grace(&r);
 }
 
-static bool check_model_exists(struct rule *r)
+static bool check_model_exists(struct binding *b)
 {
-	const struct config *c = r->b->config;
-	if (!c->model.is_none || !config_wants_model(c))
+	const struct config *c = b->config;
+	size_t i = 0;
+	while (i < c->routes && !is_on_model(&c->route[i]))
+		i++;
+	if (!c->model.is_none || i == c->routes)
 		return true;
-	const struct node *at = said(r, false, "model.file");
-	return config_complain(r->b->complaint, at,
-		"none, but a route needs an upstream and %s names the model, expected --upstream URL, or routes onto another upstream",
-		c->route[0].upstream[0].is_model ? c->route[0].path : "one of them");
+	return config_complain(b->complaint, said_once(b, "model.file"),
+		"none, but a route needs an upstream and %s%s has the model as its own, expected a GGUF, --upstream URL, or routes "
+		"onto other upstreams", c->route[i].path, c->route[i].is_prefix ? "*" : "");
 }
 
-static bool check_listeners_differ(struct rule *r)
+static bool check_listeners_differ(struct binding *b)
 {
-	const struct config *c = r->b->config;
-	bool free_port = !strcmp(c->listen + strlen(c->listen) - 2, ":0");
+	const struct config *c = b->config;
+	bool free_port = !strcmp(strrchr(c->listen, ':'), ":0");
 	if (!c->admin || free_port || strcmp(c->listen, c->admin))
 		return true;
-	const struct node *admin = said(r, false, "admin"), *listen = said(r, false, "listen");
-	return config_complain(r->b->complaint, admin ? admin : listen,
+	return config_complain(b->complaint, blame(said_once(b, "admin"), said_once(b, "listen"), NULL),
 		"%s is both the public and the admin address, expected two", c->admin);
 }
 
-bool config_rules_whole(struct binding *b, const struct node *const *said_rows)
-{
-	struct rule r = {.b = b, .said = said_rows};
-	return check_model_exists(&r) && check_listeners_differ(&r);
-}
+bool config_rules_whole(struct binding *b) { return check_model_exists(b) && check_listeners_differ(b); }

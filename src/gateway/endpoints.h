@@ -26,6 +26,7 @@ void passthrough(struct worker *w, struct exchange *x, const struct route *route
 void passthrough_break_all(struct worker *w);
 
 /* page.c: the page and its files. */
+bool page_has(span path);
 void page_get(struct worker *w, struct exchange *x, const struct route *route);
 
 /* site.c: the tables. */

@@ -7,13 +7,15 @@
 #include <sys/random.h>
 #include <zlib.h>
 
-extern const char web_index_html[], web_index_html_end[], web_page_js[], web_page_js_end[], web_page_css[], web_page_css_end[];
+extern const char web_index_html[], web_index_html_end[], web_page_js[], web_page_js_end[], web_page_css[], web_page_css_end[],
+	web_lastword_js[], web_lastword_js_end[];
 
 static const struct file {
 	const char *path, *type, *from, *to;
 } files[] = {
 	{"/", "text/html; charset=utf-8", web_index_html, web_index_html_end},
 	{"/page.js", "text/javascript; charset=utf-8", web_page_js, web_page_js_end},
+	{"/lastword.js", "text/javascript; charset=utf-8", web_lastword_js, web_lastword_js_end},
 	{"/page.css", "text/css; charset=utf-8", web_page_css, web_page_css_end},
 };
 
@@ -24,6 +26,8 @@ static const struct file *find(span path)
 			return &files[i];
 	return NULL;
 }
+
+bool page_has(span path) { return find(path); }
 
 static void put_hex(char *out, const unsigned char *bytes, size_t n)
 {

@@ -32,7 +32,7 @@ static const struct endpoint *find_endpoint(const struct config *c, span path, c
 	*route = find_route(c, path);
 	if (*route)
 		return (*route)->kind == ROUTE_BROWSER ? &browser : &pass;
-	if (span_is(path, "/") || span_is(path, "/page.js") || span_is(path, "/page.css"))
+	if (page_has(path))
 		return &page;
 	if (span_starts(path, SPAN("/streams/")) && span_find(span_from(path, 9), '/') == path.n - 9)
 		return &streams;

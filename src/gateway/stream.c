@@ -108,11 +108,15 @@ static void ended(struct stream *s)
 static void count(struct stream *s)
 {
 	struct metrics *m = &s->worker->metrics;
+	struct last_word tally;
 	uint32_t now = journal_count(s->journal), fresh = now - s->counted;
 	if (s->run.began_ns && !s->counted && fresh)
 		metrics_observe(&m->first_event, (double)(s->run.began_ns - s->run.started_ns) / 1e9);
+	journal_tally(s->journal, &tally);
 	m->events += fresh;
+	m->event_bytes += tally.bytes - s->counted_bytes;
 	s->counted = now;
+	s->counted_bytes = tally.bytes;
 	if (!s->viewers_n) {
 		s->unwatched += fresh;
 		m->events_unwatched += fresh;

@@ -22,7 +22,8 @@ struct stream {
 	struct task wake;         /* viewers pull what is new, at the end of the turn */
 	struct task measure;
 	uint64_t arrived_ns;      /* the oldest event of this turn; 0: none */
-	uint32_t counted;         /* events that the metrics know of */
+	uint32_t counted;         /* events … */
+	uint64_t counted_bytes;   /* … and bytes that the metrics know of */
 	uint64_t unwatched;
 	uint64_t started_ms;
 	char peer[64];            /* who started it, for the log */

@@ -10,12 +10,10 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
-#define MODEL_DEFAULT_FILE "SmolLM2-135M-Instruct.Q4_1.gguf"
-
 struct model_options {
-	const char *file;    /* a GGUF; NULL or the bare default name: looked for (see model_find_file). Copied */
+	const char *file;    /* a GGUF; NULL: the default one. Looked for as model_find.h says. Copied */
 	const char *program; /* lastword-model; NULL: beside our own executable, else in PATH. Copied */
-	unsigned context;    /* tokens of one slot */
+	unsigned context;    /* tokens of one slot; this and the next two: at least 1 */
 	unsigned slots;      /* answers at once */
 	unsigned queue;      /* requests that may wait behind them */
 	unsigned threads;    /* 0 = auto */
@@ -36,9 +34,5 @@ unsigned model_restarts(const struct model *m); /* children that died on their o
 
 /* Lets the child go (its lifeline ends; after 2 s it is killed), then on_stopped, and m is no more. */
 void model_stop(struct model *m, void (*on_stopped)(void *owner), void *owner);
-
-/* Looks for the GGUF: a name with a '/' only as it is; a bare name in the working directory, in models/ beside
- * the executable, then in /usr/local/share/lastword and /usr/share/lastword. False and a sentence in why. */
-MUST bool model_find_file(const char *file, char *path, size_t path_bytes, char *why, size_t why_bytes);
 
 #endif

@@ -28,7 +28,7 @@ setup: ## make build/venv, the Python of the tests
 build/venv/bin/pytest:
 	@echo 'the tests need build/venv: run `make setup` once' >&2; exit 1
 
-e2e: $B/lastword build/venv/bin/pytest ## every end-to-end test but those that need the model or a browser
+e2e: $B/lastword build/venv/bin/pytest ## all end-to-end tests
 	$(PYTEST) tests/e2e
 
 check: unit replay $B/lastword build/venv/bin/pytest ## the inner loop: units, corpora, thirty dialogues

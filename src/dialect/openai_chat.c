@@ -294,7 +294,6 @@ static void read_chunk(struct reader *r, span data)
 	struct reader_mark mark = reader_mark(r);
 	json_init(&c.json);
 	json_feed(&c.json, data, true);
-	r->feeds_idle = true;
 	if (!read_members(&c)) {
 		reader_take_back(r, &mark);
 		judge_broken(&c, data);
@@ -307,11 +306,12 @@ static void read_chunk(struct reader *r, span data)
 static void read_event(struct reader *r, const struct sse_event *event)
 {
 	span data = span_trim(event->data);
+	r->feeds_idle = data.n && !reader_is_ping(event);
 	if (event->error_field.p)
 		fail_with_data(r, event->error_field);
 	else if (span_is(event->name, "error"))
 		fail_with_data(r, data);
-	else if (data.n == 0 || reader_is_ping(event))
+	else if (!r->feeds_idle)
 		return;
 	else if (span_is(data, "[DONE]"))
 		reader_end_stream(r);

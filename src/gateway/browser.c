@@ -1,4 +1,5 @@
-/* A browser route: a prompt becomes a stream, and the exchange its first viewer.
+/* Starting work: on a browser route a prompt becomes a stream and the exchange its first viewer; POST /streams makes the stream
+ * and only says where it is.
  *
  * The order of questions is the point. A place comes first: it costs nothing and must be answered even when the gateway
  * is full. Then an idempotency key: it may name work that is already paid. Only then is new work begun, if the
@@ -12,6 +13,7 @@
 #include "gateway/viewer.h"
 
 #include <openssl/sha.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -22,6 +24,7 @@ struct start {
 	struct worker *worker;
 	struct exchange *exchange;
 	const struct route *route;
+	void (*greet)(struct exchange *x, struct stream *s, bool is_new); /* answers the exchange */
 	span key;                              /* p NULL: none */
 	unsigned char digest[SHELF_DIGEST];    /* of the question */
 };
@@ -38,6 +41,26 @@ static void answer_busy(struct worker *w, struct exchange *x)
 	exchange_put(x, buf_span(&out));
 	exchange_end(x);
 	buf_finish(&out);
+}
+
+static void greet_viewer(struct exchange *x, struct stream *s, bool is_new) { viewer_open(x, s, 0); }
+
+static void greet_maker(struct exchange *x, struct stream *s, bool is_new)
+{
+	struct buf out = {0};
+	char location[sizeof "streams/" + ID_LENGTH];
+	snprintf(location, sizeof location, "streams/%s", s->entry.id.text);
+	buf_printf(&out, "{\"id\":\"%s\",\"url\":\"%s\"}\n", s->entry.id.text, location);
+	exchange_field(x, "Location", span_str(location));
+	exchange_field(x, "Cache-Control", SPAN("no-store"));
+	exchange_answer(x, is_new ? 201 : 200, "application/json", buf_span(&out));
+	buf_finish(&out);
+}
+
+static void refuse_busy(struct exchange *x)
+{
+	exchange_field(x, "Retry-After", SPAN("1"));
+	exchange_refuse(x, 503, "overloaded", "The gateway takes no new work now; ask again in a moment.");
 }
 
 /* Keys of different callers are different keys: the route, and the page's cookie. */
@@ -60,7 +83,7 @@ static bool attach_by_key(const struct start *s, span scope)
 		return true;
 	}
 	s->worker->metrics.attached[ATTACHED_BY_KEY]++;
-	viewer_open(s->exchange, (struct stream *)((char *)entry - offsetof(struct stream, entry)), 0);
+	s->greet(s->exchange, (struct stream *)((char *)entry - offsetof(struct stream, entry)), false);
 	return true;
 }
 
@@ -78,16 +101,20 @@ static void begin(const struct start *s, const struct question *q, span scope)
 		return;
 	if (s->key.p && shelf_take_key(&stream->entry, scope, s->key, s->digest) != CAUSE_NONE)
 		log_say(LOG_WARN, "no_memory", "a stream could not keep its idempotency key");
-	viewer_open(s->exchange, stream, 0);
+	s->greet(s->exchange, stream, true);
 }
 
 static void start(struct start *s, const struct question *q)
 {
 	struct buf scope = {0};
 	put_scope(s, &scope);
-	if (scope.failed || worker_is_full(s->worker))
+	bool attached = !scope.failed && s->key.p && attach_by_key(s, buf_span(&scope));
+	bool is_full = scope.failed || worker_is_full(s->worker);
+	if (!attached && is_full && s->greet == greet_maker)
+		refuse_busy(s->exchange);
+	else if (!attached && is_full)
 		answer_busy(s->worker, s->exchange);
-	else if (!s->key.p || !attach_by_key(s, buf_span(&scope)))
+	else if (!attached)
 		begin(s, q, buf_span(&scope));
 	buf_finish(&scope);
 }
@@ -147,7 +174,7 @@ static const char *prompt_complaint(enum url_query found, const struct buf *prom
 
 void browser_get(struct worker *w, struct exchange *x, const struct route *route)
 {
-	struct start s = {.worker = w, .exchange = x, .route = route};
+	struct start s = {.worker = w, .exchange = x, .route = route, .greet = greet_viewer};
 	struct buf prompt = {0}, key = {0};
 	if (resumed(w, x) || !guard_start(w, x))
 		return;
@@ -166,9 +193,29 @@ void browser_get(struct worker *w, struct exchange *x, const struct route *route
 /* A POST whose body is on its way. */
 struct post {
 	struct worker *worker;
-	const struct route *route;
+	const struct route *route; /* NULL: POST /streams, the body may name it */
 	struct exchange *exchange;
 };
+
+static const struct route *named_route(const struct config *c, json_t *name)
+{
+	for (size_t i = 0; i < c->routes; i++)
+		if (c->route[i].kind == ROUTE_BROWSER && (!name || (json_is_string(name) && strcmp(json_string_value(name), c->route[i].path) == 0)))
+			return &c->route[i];
+	return NULL;
+}
+
+/* `route` is ours, everything else is the question. */
+static bool choose_route(struct start *s, json_t *root)
+{
+	if (s->route)
+		return true;
+	s->route = named_route(s->worker->config, json_object_get(root, "route"));
+	json_object_del(root, "route");
+	if (!s->route)
+		exchange_refuse(s->exchange, 404, "unknown_route", "\"route\" names no browser route of this gateway.");
+	return s->route;
+}
 
 static void answer_post(struct start *s, span body)
 {
@@ -177,7 +224,7 @@ static void answer_post(struct start *s, span body)
 	json_t *root = ask_parse_body(body, &wrong);
 	if (!root)
 		exchange_refuse(s->exchange, wrong.status, wrong.code, wrong.message);
-	else if (find_key(s, &key)) {
+	else if (choose_route(s, root) && find_key(s, &key)) {
 		json_t *prompt = json_object_get(root, "prompt");
 		if (prompt && json_object_size(root) == 1) /* the same question as a GET's */
 			digest("prompt", span_of(json_string_value(prompt), json_string_length(prompt)), s->digest);
@@ -192,7 +239,7 @@ static void answer_post(struct start *s, span body)
 static void on_post_body(void *owner, span body)
 {
 	struct post *p = owner;
-	struct start s = {.worker = p->worker, .exchange = p->exchange, .route = p->route};
+	struct start s = {.worker = p->worker, .exchange = p->exchange, .route = p->route, .greet = p->route ? greet_viewer : greet_maker};
 	loop_free_later(&p->worker->loop, p, free);
 	answer_post(&s, body);
 }
@@ -203,11 +250,9 @@ static void on_post_gone(void *owner)
 	loop_free_later(&p->worker->loop, p, free);
 }
 
-void browser_post(struct worker *w, struct exchange *x, const struct route *route)
+static void collect_post(struct worker *w, struct exchange *x, const struct route *route)
 {
 	static const struct exchange_events events = {.on_request = on_post_body, .on_gone = on_post_gone};
-	if (resumed(w, x) || !guard_start(w, x))
-		return;
 	struct post *p = malloc(sizeof *p);
 	if (!p) {
 		exchange_refuse(x, 503, "overloaded", "There is no memory for this request now.");
@@ -216,6 +261,18 @@ void browser_post(struct worker *w, struct exchange *x, const struct route *rout
 	*p = (struct post){w, route, x};
 	exchange_set_owner(x, &events, p);
 	exchange_collect_body(x, BODY_BYTES);
+}
+
+void browser_post(struct worker *w, struct exchange *x, const struct route *route)
+{
+	if (!resumed(w, x) && guard_start(w, x))
+		collect_post(w, x, route);
+}
+
+void streams_post(struct worker *w, struct exchange *x, const struct route *route)
+{
+	if (guard_start(w, x))
+		collect_post(w, x, NULL);
 }
 
 void browser_head(struct worker *w, struct exchange *x, const struct route *route)

@@ -52,10 +52,13 @@ static bool check_keys(struct binding *b, bool of_route, const struct node *map,
 		char path[512]; /* keys have at most 256 bytes, groups do not nest */
 		snprintf(path, sizeof path, "%s%s", group, n->key->text.p);
 		bool is_routes = !of_route && !*group && span_is(span_str(path), "routes");
-		bool is_dotted = span_find(n->key->text, '.') < n->key->text.n; /* "limits.body" is a path of ours, no key */
-		if (!is_dotted && (is_routes || config_option_find(of_route, span_str(path))))
+		bool is_dotted = span_find(n->key->text, '.') < n->key->text.n; /* a path of the table, but no key */
+		bool is_known = is_routes || config_option_find(of_route, span_str(path));
+		if (is_known && !is_dotted)
 			continue;
-		if (is_dotted || *group || !config_option_is_group(of_route, span_str(path)))
+		if (is_known)
+			return config_complain(b->complaint, n->key, "the key %s, expected a map in a map instead of the dot", path);
+		if (*group || !config_option_is_group(of_route, span_str(path)))
 			return complain_unknown(b, of_route, n->key, path, strlen(group));
 		if (n->kind != NODE_MAP)
 			return config_complain(b->complaint, n, "%s: %s, expected a map", path,

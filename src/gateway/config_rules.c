@@ -116,8 +116,8 @@ static bool check_model_exists(struct binding *b)
 	if (!c->model.is_none || i == c->routes)
 		return true;
 	return config_complain(b->complaint, said_once(b, "model.file"),
-		"none, but a route needs an upstream and %s%s has the model as its own, expected a GGUF, --upstream URL, or routes "
-		"onto other upstreams", c->route[i].path, c->route[i].is_prefix ? "*" : "");
+		"no model, but the route %s%s needs it as its upstream, expected a GGUF, --upstream URL, or routes onto other "
+		"upstreams", c->route[i].path, c->route[i].is_prefix ? "*" : "");
 }
 
 static bool check_listeners_differ(struct binding *b)

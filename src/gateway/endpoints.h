@@ -8,6 +8,8 @@
 /* browser.c: GET and POST on a browser route. */
 void browser_get(struct worker *w, struct exchange *x, const struct route *route);
 void browser_post(struct worker *w, struct exchange *x, const struct route *route);
+/* POST /streams: starts a stream and says where it is. */
+void streams_post(struct worker *w, struct exchange *x, const struct route *route);
 /* HEAD: what a GET would be answered with, without starting anything. */
 void browser_head(struct worker *w, struct exchange *x, const struct route *route);
 

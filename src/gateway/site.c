@@ -15,6 +15,7 @@ struct endpoint {
 static const struct endpoint page = {.get = page_get, .head = page_get, .allow = "GET, HEAD"};
 static const struct endpoint browser = {.get = browser_get, .post = browser_post, .head = browser_head, .allow = "GET, HEAD, POST, OPTIONS"};
 static const struct endpoint streams = {.get = streams_get, .head = streams_get, .delete = streams_delete, .allow = "GET, HEAD, DELETE, OPTIONS"};
+static const struct endpoint start = {.post = streams_post, .allow = "POST, OPTIONS"};
 static const struct endpoint pass = {.any = passthrough, .allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"};
 
 static const struct route *find_route(const struct config *c, span path)
@@ -34,6 +35,8 @@ static const struct endpoint *find_endpoint(const struct config *c, span path, c
 		return (*route)->kind == ROUTE_BROWSER ? &browser : &pass;
 	if (page_has(path))
 		return &page;
+	if (span_is(path, "/streams"))
+		return &start;
 	if (span_starts(path, SPAN("/streams/")) && span_find(span_from(path, 9), '/') == path.n - 9)
 		return &streams;
 	return NULL;
@@ -60,10 +63,10 @@ static void dispatch(struct worker *w, struct exchange *x)
 	const struct endpoint *e = find_endpoint(w->config, exchange_target(x)->path, &route);
 	serve *method = e ? find_method(e, head->method) : NULL;
 	bool is_preflight = span_is(head->method, "OPTIONS") && headers_get(head, "access-control-request-method").p;
-	if (!e)
-		exchange_refuse(x, 404, NULL, "Nothing is here.");
-	else if (e != &browser && head->target.n > TARGET_BYTES)
+	if (e != &browser && head->target.n > TARGET_BYTES)
 		exchange_refuse_and_close(x, 414, NULL, "The request's target is longer than 8 KiB.");
+	else if (!e)
+		exchange_refuse(x, 404, NULL, "Nothing is here.");
 	else if (span_is(head->method, "OPTIONS") && (is_preflight || !e->any))
 		guard_preflight(w, x, e->allow);
 	else if (!method || span_is(head->method, "TRACE"))

@@ -155,10 +155,10 @@ static void wake(void *owner)
 		ended(s);
 }
 
-static void on_grace_over(void *owner)
+static void on_nobody_there(void *owner)
 {
 	struct stream *s = owner;
-	stream_end(s, CAUSE_ABANDONED, NULL);
+	stream_end(s, CAUSE_ABANDONED, s->had_viewer ? "The last viewer left and none came back in time." : "No viewer came in time.");
 }
 
 struct stream *stream_start(struct worker *w, const struct route *route, const struct fetch_request *request, const struct generation_rules *rules,
@@ -177,7 +177,7 @@ struct stream *stream_start(struct worker *w, const struct route *route, const s
 	shelf_put(&w->shelf, &s->entry);
 	LIST_INSERT_HEAD(&w->live, s, link);
 	LIST_INIT(&s->viewers);
-	alarm_init(&s->leave, &w->loop, on_grace_over, s);
+	alarm_init(&s->leave, &w->loop, on_nobody_there, s);
 	task_init(&s->wake, wake, s);
 	task_init(&s->measure, measure, s);
 	generation_init(&s->generation, rules, s->journal);
@@ -186,6 +186,8 @@ struct stream *stream_start(struct worker *w, const struct route *route, const s
 	run_start(&s->run, w->pool, request);
 	if (s->generation.ended)
 		task_queue(&w->loop, &s->wake);
+	if (w->config->first_viewer_ms)
+		alarm_set(&s->leave, w->config->first_viewer_ms); /* until the first one joins */
 	return s;
 }
 
@@ -203,6 +205,7 @@ void stream_join(struct stream *s, struct viewer *v)
 {
 	LIST_INSERT_HEAD(&s->viewers, v, link);
 	s->viewers_n++;
+	s->had_viewer = true;
 	alarm_clear(&s->leave);
 }
 

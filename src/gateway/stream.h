@@ -18,7 +18,8 @@ struct stream {
 	struct run run;
 	LIST_HEAD(, viewer) viewers;
 	size_t viewers_n;
-	struct alarm leave;       /* nobody watches: grace */
+	struct alarm leave;       /* nobody watches: first_viewer, later grace */
+	bool had_viewer;
 	struct task wake;         /* viewers pull what is new, at the end of the turn */
 	struct task measure;
 	uint64_t arrived_ns;      /* the oldest event of this turn; 0: none */

@@ -93,9 +93,13 @@ void exchange_pause_body(struct exchange *x, bool paused) { session_pause(sessio
 
 static void ask_for_body(struct exchange *x, enum exchange_reading reading, uint64_t limit)
 {
+	struct session *s = session_of(x);
 	x->reading = reading;
 	x->body_limit = limit;
-	session_read_body(session_of(x));
+	if (s->parser.head.framing == HTTP_LENGTH && s->parser.head.length > limit)
+		session_body_too_large(s);
+	else
+		session_read_body(s);
 }
 
 void exchange_collect_body(struct exchange *x, uint64_t limit) { ask_for_body(x, READING_WHOLE, limit); }

@@ -37,7 +37,8 @@ bool exchange_peer_is_loopback(const struct exchange *x);
 bool exchange_is_head(const struct exchange *x); /* the method is HEAD: what is put as a body is not sent */
 
 /* Asks for the body, in one of two ways; `100 Continue` is said then. Without either, the body is read and thrown away
- * (within bounds) after the answer. limit: over it the client gets 413 and on_gone is called. */
+ * (within bounds) after the answer. limit: over it the client gets 413 and on_gone is called (from inside these two when
+ * the request says its length). */
 void exchange_collect_body(struct exchange *x, uint64_t limit_bytes);
 void exchange_read_body(struct exchange *x, uint64_t limit_bytes);
 void exchange_pause_body(struct exchange *x, bool paused); /* back-pressure for exchange_read_body */

@@ -175,20 +175,26 @@ void session_pause(struct session *s, bool paused)
 	conn_read(s->conn, !paused);
 }
 
+void session_body_too_large(struct session *s)
+{
+	struct exchange *x = &s->exchange;
+	const struct exchange_events *events = x->events;
+	void *owner = x->owner;
+	if (x->phase == PHASE_ASKED)
+		exchange_refuse_and_close(x, 413, "body_too_large", "The request's body is larger than is allowed here.");
+	else
+		session_linger(s);
+	if (events->on_gone)
+		events->on_gone(owner);
+}
+
 static void take_body(struct session *s, span piece)
 {
 	struct exchange *x = &s->exchange;
 	if (x->reading == READING_NOTHING)
 		return;
 	if (s->parser.body_bytes > x->body_limit) {
-		const struct exchange_events *events = x->events;
-		void *owner = x->owner;
-		if (x->phase == PHASE_ASKED)
-			exchange_refuse_and_close(x, 413, "body_too_large", "The request's body is larger than is allowed here.");
-		else
-			session_linger(s);
-		if (events->on_gone)
-			events->on_gone(owner);
+		session_body_too_large(s);
 		return;
 	}
 	if (x->reading == READING_PIECES)

@@ -87,6 +87,7 @@ void session_exchange_over(struct session *s);         /* by exchange.c: the ans
 void session_exchange_broken(struct session *s);       /* by exchange.c: end visibly after what was put */
 void session_linger(struct session *s);                /* by exchange.c: the answer is put, the connection ends after it */
 void session_read_body(struct session *s);             /* by exchange.c: the body was asked for */
+void session_body_too_large(struct session *s);        /* 413, and the owner is told on_gone */
 void session_pause(struct session *s, bool paused);
 
 /* An answer without an exchange, and the connection's end: a head that could not be understood. */

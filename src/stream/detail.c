@@ -68,7 +68,7 @@ static struct progress progress_of(uint64_t events)
 {
 	struct progress p;
 	if (events == 0)
-		snprintf(p.text, sizeof p.text, "before its first text");
+		snprintf(p.text, sizeof p.text, "before the first text");
 	else
 		snprintf(p.text, sizeof p.text, "after %" PRIu64 " event%s", events, events == 1 ? "" : "s");
 	return p;

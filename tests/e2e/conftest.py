@@ -15,6 +15,7 @@ COMMON = """
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 workers: 1
+retry: 100ms
 """
 
 # Small, so that tests need not wait; large enough for a loaded machine where nothing should happen.
@@ -50,22 +51,21 @@ class House:
     def __init__(self, directory):
         self.scratch = tempfile.TemporaryDirectory(prefix="lw")  # pytest's own path is too long for a Unix socket
         self.ups = {path: Upstream(Path(self.scratch.name) / "up" if path == "/unix" else None) for path in ROUTES}
-        self.closed, self.deaf, self.second = Closed(), Deaf(), Upstream()
+        self.closed, self.deaf = Closed(), Deaf()
         self.gateway = Gateway(self.config(), directory).start()
         self.viewers = []
 
     def config(self):
-        lines = [COMMON, "retry: 100ms", "drain: 0", "allow_origins: ['https://friend.example']", "routes:"]
+        lines = [COMMON, "drain: 0", "allow_origins: ['https://friend.example']", "routes:"]
         for path, (options, target) in ROUTES.items():
             lines.append(route(path, self.ups[path].url + target, options))
         lines.append(route("/refused", self.closed.url + "/generate"))
         lines.append(route("/deaf", self.deaf.url + "/generate", "connect: 300ms"))
-        lines.append(f"  - {{ path: /fallback, upstream: ['{self.closed.url}/generate', '{self.second.url}/generate'], {CLOCKS} }}")
         return "\n".join(lines)
 
     def at(self, path):
         """The upstream behind a route, and a viewer that has asked nothing yet."""
-        return self.ups.get(path, self.second), self.viewer()
+        return self.ups[path], self.viewer()
 
     def viewer(self):
         viewer = self.gateway.viewer()
@@ -76,7 +76,7 @@ class House:
         """After a test: every connection goes, so that the next one begins alone."""
         for viewer in self.viewers:
             viewer.cut()
-        for up in [*self.ups.values(), self.second]:
+        for up in self.ups.values():
             up.forget()
         self.viewers = []
         assert self.gateway.process.poll() is None, f"the gateway died\n{self.gateway.stderr}"
@@ -86,7 +86,7 @@ class House:
         try:
             self.gateway.stop()
         finally:
-            for up in [*self.ups.values(), self.second, self.closed, self.deaf]:
+            for up in [*self.ups.values(), self.closed, self.deaf]:
                 up.close()
 
 

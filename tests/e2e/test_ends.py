@@ -167,11 +167,8 @@ def test_C20_silence_between_events_is_idle_timeout(house):
 def test_C20_comments_do_not_feed_the_clock(house):
     up, viewer = ask(house, "/quick")
     up.head().event("a")
-    while not up.is_gone():
-        try:
-            up.send(": still alive\n\n")
-        except OSError:
-            break
+    while not up.gone:
+        up.send(": still alive\n\n")
     viewer.expect("a", id=1)
     viewer.expect_last_word("idle_timeout")
 
@@ -186,11 +183,8 @@ def test_C19_no_byte_at_all_is_first_event_timeout(house):
 def test_an_answer_that_never_ends_is_total_timeout(house):
     up, viewer = ask(house, "/brief")
     up.head()
-    while not up.is_gone():
-        try:
-            up.event("more")
-        except OSError:
-            break
+    while not up.gone:
+        up.event("more")
     viewer.expect_end("total_timeout")
 
 
@@ -203,13 +197,6 @@ def test_C1_nobody_listens_there_is_refused(house):
 def test_C1_a_connection_that_does_not_come_about_is_connect_timeout(house):
     viewer = house.viewer().watch("/deaf?prompt=hi")
     viewer.expect_last_word("connect_timeout", side="upstream")
-
-
-def test_C1_the_next_upstream_of_the_list_is_tried(house):
-    up, viewer = ask(house, "/fallback")
-    up.head().tokens("second").done().end()
-    viewer.expect("second", id=1)
-    viewer.expect_last_word("finished")
 
 
 @check
@@ -268,10 +255,7 @@ def test_C11_compressed_bytes_are_never_read_as_text(house, coding):
 ], ids=range(9))
 def test_C18_malformed_http_is_a_protocol_failure(house, raw):
     up, viewer = ask(house, "/text")
-    try:
-        up.raw(raw)
-    except OSError:
-        pass  # the gateway may have had enough before the last byte
+    up.raw(raw)
     viewer.expect_last_word("protocol", events=0)
 
 

@@ -131,7 +131,7 @@ def test_the_head_of_a_browser_stream(house):
 
 @check
 def test_metrics_tell_what_happened(gateway_with, up):
-    gateway = gateway_with("retry: 100ms", route("/text", up.url + "/generate"))
+    gateway = gateway_with("", route("/text", up.url + "/generate"))
     viewer = gateway.viewer().watch("/text?prompt=hi")
     up.expect_request()
     up.head().event("Hello")

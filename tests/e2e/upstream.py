@@ -60,11 +60,15 @@ class Exchange:
     def __init__(self, sock):
         self.socket = sock
         self.framing = None
-        self.sent = 0
+        self.gone = False   # a write has failed: nobody is there
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(DEADLINE)
-        self.request = self._read_request()
+        self.read_request()
+
+    def read_request(self):
+        self.socket.settimeout(DEADLINE)
+        self.kept = False   # between two requests: the gateway may send the next one here
+        self.request = self._read()
 
     # What a healthy server says.
 
@@ -77,9 +81,12 @@ class Exchange:
         return self
 
     def raw(self, data):
-        """Bytes on the wire as they are."""
-        self.socket.sendall(data)
-        self.sent += len(data)
+        """Bytes on the wire as they are. A gateway that has left had heard enough: what the viewer gets will tell whether it
+        was right to."""
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            self.gone = True
         return self
 
     def send(self, data):
@@ -114,17 +121,19 @@ class Exchange:
             self.raw(b"0\r\n\r\n")
         elif self.framing == "close":
             self.cut()
+        self.kept = self.framing != "close"
         return self
 
     def answer(self, body, status=200, type="application/json", headers=()):
         """A whole answer with a length."""
         body = body.encode() if isinstance(body, str) else body
-        return self.head("length", status, type, len(body), headers).raw(body)
+        return self.head("length", status, type, len(body), headers).raw(body).end()
 
     # What a broken one does.
 
     def cut(self):
         """FIN, wherever the message stands."""
+        self.kept = False
         self.socket.close()
 
     def reset(self):
@@ -177,7 +186,7 @@ class Exchange:
             return count[0]
         return peer_queue(self.socket)
 
-    def _read_request(self):
+    def _read(self):
         data = b""
         while b"\r\n\r\n" not in data:
             data += self._more()
@@ -227,20 +236,22 @@ class Upstream:
         self._count = 0
 
     def expect_request(self, within=DEADLINE):
-        """Waits for a request and reads all of it."""
-        self.socket.settimeout(within)
-        try:
-            sock = self.socket.accept()[0]
-        except TimeoutError:
-            raise AssertionError(f"no request within {within} s") from None
+        """Waits for a request, on a new connection or on one that was kept, and reads all of it."""
+        deadline = time.monotonic() + within
+        while not (ready := self._ready(max(deadline - time.monotonic(), 0))):
+            assert time.monotonic() < deadline, f"no request within {within} s"
+        if ready is self.socket:
+            self.exchange = Exchange(self.socket.accept()[0])
+            self.exchanges.append(self.exchange)
+        else:
+            self.exchange = ready
+            self.exchange.read_request()
         self._count += 1
-        self.exchange = Exchange(sock)
-        self.exchanges.append(self.exchange)
         return self.exchange.request
 
     @property
     def requests(self):
-        """How many connections came, those too that nobody expected."""
+        """How many requests came, those too that nobody expected."""
         self._drain()
         return self._count
 
@@ -260,9 +271,23 @@ class Upstream:
             raise AttributeError(f"{verb}: no request yet")
         return getattr(self.exchange, verb)
 
+    def _ready(self, within):
+        """The listener, or a kept connection with a request on it, or nothing yet."""
+        kept = {exchange.socket: exchange for exchange in self.exchanges if exchange.kept}
+        for sock in select.select([self.socket, *kept], [], [], within)[0]:
+            if sock is self.socket:
+                return sock
+            if not kept[sock].is_gone():
+                return kept[sock]
+            kept[sock].kept = False
+        return None
+
     def _drain(self):
-        while select.select([self.socket], [], [], 0)[0]:
-            self.socket.accept()[0].close()
+        while ready := self._ready(0):
+            if ready is self.socket:
+                self.socket.accept()[0].close()
+            else:
+                ready.cut()
             self._count += 1
 
 

@@ -204,12 +204,18 @@ static const char *name_by_look(const struct look *l)
 	return l->error ? "openai-chat" : NULL;
 }
 
+/* An error alone looks the same in both of Ollama's. */
+static const char *name_by_line(const struct look *l)
+{
+	if (l->done && l->response)
+		return "ollama-generate";
+	return (l->done && l->message) || l->error ? "ollama-chat" : NULL;
+}
+
 struct dialect_guess dialect_by_event(enum sse_syntax syntax, const struct sse_event *event)
 {
 	struct look l = {0};
 	if (!look_at_event(&l, event->data))
 		return guess(NULL);
-	if (syntax == SSE_NDJSON)
-		return guess(!l.done && !l.error ? NULL : l.response ? "ollama-generate" : "ollama-chat");
-	return guess(name_by_look(&l));
+	return guess(syntax == SSE_NDJSON ? name_by_line(&l) : name_by_look(&l));
 }

@@ -123,8 +123,8 @@ def gateway_with(tmp_path):
     the end, and must exit with 0, unless the test ended it itself."""
     started = []
 
-    def start(options, *routes):
-        gateway = Gateway("\n".join([COMMON, options, "routes:", *routes]), tmp_path).start()
+    def start(options, *routes, args=()):
+        gateway = Gateway("\n".join([COMMON, options, "routes:", *routes]), tmp_path, *args).start()
         started.append(gateway)
         return gateway
 

@@ -117,7 +117,7 @@ def test_E4_after_a_restart_the_old_stream_is_forgotten(gateway_with, up):
 def test_E18_a_port_in_use_is_an_error(gateway_with, up, tmp_path):
     first = gateway_with("", route("/text", up.url + "/generate"))
     (tmp_path / "second").mkdir()
-    second = Gateway(f"listen: 127.0.0.1:{first.address[1]}\nadmin: none\nroutes:\n{route('/text', up.url)}", tmp_path / "second")
+    second = Gateway(f"listen: 127.0.0.1:{first.address[1]}\nadmin: none\nretry: 100ms\nroutes:\n{route('/text', up.url)}", tmp_path / "second")
     with pytest.raises(AssertionError):
         second.start()
     assert second.process.wait() == 1

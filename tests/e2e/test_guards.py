@@ -1,6 +1,7 @@
 """Who may start paid work: not a foreign page, not a rebound name, not a form."""
 
 import pytest
+from conftest import route
 
 check = pytest.mark.check
 
@@ -84,12 +85,18 @@ def test_F5_loopback_names_are_ours(house):
 
 
 @check
-@pytest.mark.parametrize("type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
-def test_F3_a_form_starts_nothing(house, type):
-    up, viewer = house.at("/text")
-    viewer.ask("/text", method="POST", headers={"Content-Type": type}, body=b'{"prompt": "hi"}')
-    viewer.expect_error(415)
+def test_F3_off_the_loopback_interface_a_request_must_show_where_it_comes_from(gateway_with, up):
+    gateway = gateway_with("hosts: [gate.example]", route("/text", up.url + "/generate"), args=["--listen", "0.0.0.0:0"])
+    host = {"Host": "gate.example"}
+    gateway.viewer().ask("/text?prompt=hi", headers=host).expect_error(403)
+    for type in (None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        viewer = gateway.viewer().ask("/text", method="POST", headers=host | {"Content-Type": type}, body=b'{"prompt": "hi"}')
+        viewer.expect_error(viewer.wait_status())
+        assert viewer.response.status in (403, 415)
     assert up.requests == 0
+    for how in (dict(headers=host | {"Sec-Fetch-Site": "same-origin"}), dict(method="POST", headers=host, body={"prompt": "hi"})):
+        gateway.viewer().watch("/text?prompt=hi" if len(how) == 1 else "/text", **how)
+        assert up.expect_request().prompt == "hi"
 
 
 def test_a_json_type_may_have_parameters(house):

@@ -121,9 +121,12 @@ class Viewer:
     def is_json(self):
         return bool(self.response) and self.response.header("Lastword-Data") == "json"
 
-    def expect_status(self, status):
+    def wait_status(self):
         self.wait(lambda: self.response.status, "a status line")
-        assert self.response.status == status, self.story()
+        return self.response.status
+
+    def expect_status(self, status):
+        assert self.wait_status() == status, self.story()
         return self.response
 
     def expect_error(self, status):

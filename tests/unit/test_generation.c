@@ -673,6 +673,14 @@ static void expect_overloaded(const struct play *p)
 	play_expect_end(p, is_scanner ? CAUSE_PROTOCOL : CAUSE_OVERLOADED, PROOF_NULL);
 }
 
+/* Half a character that was held back at the end came out as U+FFFD. */
+static span without_tail(span events)
+{
+	const span tail = SPAN("\xef\xbf\xbd|");
+	bool has_tail = events.n >= tail.n && span_eq(span_from(events, events.n - tail.n), tail);
+	return has_tail ? span_first(events, events.n - tail.n) : events;
+}
+
 /* Memory that ends after n allocations: all of the answer, or a prefix and `overloaded`. */
 static bool survives(const struct transcript *t, const struct script *s, const char *all, long n)
 {
@@ -692,7 +700,7 @@ static bool survives(const struct transcript *t, const struct script *s, const c
 		assert_string_equal(got.p, all);
 	} else {
 		expect_overloaded(&p);
-		assert_true(span_starts(span_str(all), buf_span(&got)));
+		assert_true(span_starts(span_str(all), without_tail(buf_span(&got))));
 	}
 	buf_finish(&got);
 	play_close(&p);

@@ -7,6 +7,7 @@
 #include "gateway/config.h"
 #include "gateway/worker.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,8 +98,15 @@ static void watch_signals(struct lastword *l)
 	uv_signal_start(&l->hangup, on_hangup, SIGHUP);
 }
 
+/* A signal that comes after the drain finds it done: it must not kill a process that ends well. */
 static void forget_signals(struct lastword *l)
 {
+	sigset_t late;
+	sigemptyset(&late);
+	sigaddset(&late, SIGTERM);
+	sigaddset(&late, SIGINT);
+	sigaddset(&late, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &late, NULL);
 	uv_close((uv_handle_t *)&l->terminate, NULL);
 	uv_close((uv_handle_t *)&l->interrupt, NULL);
 	uv_close((uv_handle_t *)&l->hangup, NULL);

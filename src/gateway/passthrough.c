@@ -218,6 +218,8 @@ static void put_target(const struct pipe *p, struct buf *out)
 	}
 }
 
+static uint64_t body_limit(const struct worker *w) { return w->config->limits.body_bytes ? w->config->limits.body_bytes : UINT64_MAX; }
+
 static void begin(struct pipe *p)
 {
 	const struct http_head *head = exchange_head(p->exchange);
@@ -242,7 +244,7 @@ static void begin(struct pipe *p)
 	if (p->route->total_ms)
 		alarm_set(&p->total, p->route->total_ms);
 	if (has_body)
-		exchange_read_body(p->exchange, p->worker->config->limits.body_bytes);
+		exchange_read_body(p->exchange, body_limit(p->worker));
 }
 
 void passthrough(struct worker *w, struct exchange *x, const struct route *route)
@@ -255,7 +257,7 @@ void passthrough(struct worker *w, struct exchange *x, const struct route *route
 		exchange_refuse(x, 503, "shutdown", "The gateway is shutting down; ask again in a moment.");
 		return;
 	}
-	if (head->framing == HTTP_LENGTH && head->length > w->config->limits.body_bytes) {
+	if (head->framing == HTTP_LENGTH && head->length > body_limit(w)) {
 		exchange_refuse_and_close(x, 413, "body_too_large", "The request's body is larger than limits.body allows.");
 		return;
 	}

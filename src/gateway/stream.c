@@ -99,7 +99,8 @@ static void ended(struct stream *s)
 	if (cause_row(word->cause)->end == END_FAILED && tally.events == 0)
 		shelf_release_key(&s->entry);
 	shelf_sealed(&s->entry, clock_ms(), journal_memory(s->journal));
-	shelf_trim(&w->shelf, w->config->memory_bytes);
+	if (w->config->memory_bytes)
+		shelf_trim(&w->shelf, w->config->memory_bytes);
 	if (!w->sweep.set)
 		alarm_set(&w->sweep, w->config->keep_ms);
 	worker_look_drained(w);

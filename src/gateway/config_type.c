@@ -49,8 +49,12 @@ bool config_type_scalar(struct binding *b, const struct option *o, const struct 
 
 bool config_type_copy(struct binding *b, const struct node *n, span text, char **out)
 {
-	*out = strndup(text.p, text.n);
-	return *out || config_complain(b->complaint, n, "out of memory");
+	*out = malloc(text.n + 1);
+	if (!*out)
+		return config_complain(b->complaint, n, "out of memory");
+	memcpy(*out, text.p, text.n);
+	(*out)[text.n] = 0;
+	return true;
 }
 
 static void release_string(void *field)

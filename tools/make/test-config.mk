@@ -1,0 +1,7 @@
+# test_config and fuzz_config link the configuration besides the pure rooms (config_o: docs.mk).
+unit_extra_test_config := $(config_o) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$B/unit/test_config: $(config_o)
+
+$B/fuzz/fuzz_config: tests/fuzz/fuzz_config.c tests/fuzz/replay.c $(config_o) $(pure_o) $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< tests/fuzz/replay.c $(config_o) $(pure_o) $(LIBS)

@@ -22,6 +22,7 @@ enum {
 };
 
 struct fetch {
+	LIST_ENTRY(fetch) link;
 	struct pool *pool;
 	const struct upstream *upstream;
 	const struct fetch_events *events;
@@ -47,6 +48,7 @@ static void free_fetch(void *p)
 static void let_go(struct fetch *f)
 {
 	f->over = true;
+	LIST_REMOVE(f, link);
 	if (f->dial)
 		dial_cancel(f->dial);
 	if (f->conn)
@@ -239,6 +241,7 @@ struct fetch *fetch_start(struct pool *p, const struct fetch_request *r, const s
 		free_fetch(f);
 		return NULL;
 	}
+	LIST_INSERT_HEAD(&p->fetches, f, link);
 	task_queue(p->loop, &f->begin);
 	return f;
 }

@@ -11,7 +11,7 @@
 /* Connections to upstreams that wait for their next request; one pool for each loop. */
 struct pool;
 struct pool *pool_create(struct loop *l, struct resolver *names);
-void pool_destroy(struct pool *p);
+void pool_destroy(struct pool *p); /* fetches under way are cancelled */
 struct loop *pool_loop(const struct pool *p);
 /* Where `upstream: model` leads; NULL: there is none. */
 void pool_set_model(struct pool *p, const struct model *m);

@@ -26,6 +26,7 @@ struct pool *pool_create(struct loop *l, struct resolver *names)
 	p->loop = l;
 	p->names = names;
 	TAILQ_INIT(&p->idle);
+	LIST_INIT(&p->fetches);
 	return p;
 }
 
@@ -91,6 +92,8 @@ void pool_give(struct pool *p, const struct upstream *upstream, struct conn *c)
 
 void pool_destroy(struct pool *p)
 {
+	while (!LIST_EMPTY(&p->fetches))
+		fetch_cancel(LIST_FIRST(&p->fetches));
 	while (!TAILQ_EMPTY(&p->idle))
 		discard(TAILQ_FIRST(&p->idle));
 	loop_free_later(p->loop, p, free);

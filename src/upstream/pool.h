@@ -9,6 +9,7 @@ struct pool {
 	struct resolver *names;
 	const struct model *model;
 	TAILQ_HEAD(, pooled) idle; /* latest first */
+	LIST_HEAD(, fetch) fetches; /* under way */
 	size_t kept;
 };
 

@@ -1,8 +1,8 @@
 /* The sentence of a bad end.
  *
- * A person reads it on a page, in a log or in an SDK's exception, mostly at a bad hour. It says how far the answer came, and
- * where in the upstream's answer the trouble lies, because "upstream error" sends the reader to the wrong machine. The
- * cause's own sentence (cause.def) is what remains when no more is known.
+ * A person reads it on a page, in a log or in an SDK's exception, mostly at a bad hour. It says how far the answer
+ * came, and where in the upstream's answer the trouble lies, because "upstream error" sends the reader to the wrong
+ * machine. The cause's own sentence (cause.def) is what remains when no more is known.
  *
  * Half of the words may be the upstream's: an error's message, a finish reason, a media type. They are hostile until
  * `clean` has copied them, which is the only way into `out`:
@@ -47,12 +47,12 @@ static const char *reason_of(int status)
 	} reasons[] = {
 		{201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {301, "Moved Permanently"}, {302, "Found"},
 		{303, "See Other"}, {304, "Not Modified"}, {307, "Temporary Redirect"}, {308, "Permanent Redirect"},
-		{400, "Bad Request"}, {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"}, {404, "Not Found"},
-		{405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"},
-		{410, "Gone"}, {413, "Content Too Large"}, {415, "Unsupported Media Type"}, {422, "Unprocessable Content"},
-		{425, "Too Early"}, {429, "Too Many Requests"}, {499, "Client Closed Request"}, {500, "Internal Server Error"},
-		{501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
-		{529, "Overloaded"},
+		{400, "Bad Request"}, {401, "Unauthorized"}, {402, "Payment Required"}, {403, "Forbidden"},
+		{404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"},
+		{409, "Conflict"}, {410, "Gone"}, {413, "Content Too Large"}, {415, "Unsupported Media Type"},
+		{422, "Unprocessable Content"}, {425, "Too Early"}, {429, "Too Many Requests"},
+		{499, "Client Closed Request"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
+		{502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {529, "Overloaded"},
 	};
 	for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
 		if (reasons[i].status == status)
@@ -108,10 +108,12 @@ static void say_error(struct draft *d, const struct seen *s)
 	struct draft kind = {""};
 	if (*s->error_type && *s->error_code)
 		say(&kind, " (type %s, code %s)", s->error_type, s->error_code);
-	else if (*s->error_type || *s->error_code)
-		say(&kind, " (%s %s)", *s->error_type ? "type" : "code", *s->error_type ? s->error_type : s->error_code);
+	else if (*s->error_type)
+		say(&kind, " (type %s)", s->error_type);
+	else if (*s->error_code)
+		say(&kind, " (code %s)", s->error_code);
 	if (*s->error_message)
-		say(d, "The model server reported an error: \"%.*s\"%.200s.", DIALECT_SENTENCE, s->error_message, kind.text);
+		say(d, "The model server reported an error: \"%s\"%.200s.", s->error_message, kind.text);
 	else
 		say(d, "The model server reported an error%.200s and said no more.", kind.text);
 }
@@ -144,7 +146,8 @@ static void say_too_large(struct draft *d, enum cause cause, const char *progres
 {
 	const char *what = cause == CAUSE_EVENT_TOO_LARGE ? "the next event" : "it";
 	if (limit)
-		say(d, "The answer was cut off %s: %s is larger than the %" PRIu64 " bytes that are allowed here.", progress, what, limit);
+		say(d, "The answer was cut off %s: %s is larger than the %" PRIu64 " bytes that are allowed here.",
+		    progress, what, limit);
 	else
 		say(d, "%s", cause_row(cause)->sentence);
 }
@@ -152,6 +155,7 @@ static void say_too_large(struct draft *d, enum cause cause, const char *progres
 static void say_known(struct draft *d, const struct detail_facts *f)
 {
 	const struct progress progress = progress_of(f->events);
+	const struct seen *seen = f->evidence->seen;
 	switch (f->verdict.cause) {
 	case CAUSE_STATUS:
 		say_status(d, f->evidence->status);
@@ -160,10 +164,10 @@ static void say_known(struct draft *d, const struct detail_facts *f)
 		say_protocol(d, f, progress.text);
 		break;
 	case CAUSE_ERROR:
-		say_error(d, f->evidence->seen);
+		say_error(d, seen);
 		break;
 	case CAUSE_ABORTED:
-		say(d, "The model server gave up %s: its finish reason is \"%s\".", progress.text, f->evidence->seen->finish);
+		say(d, "The model server gave up %s: its finish reason is \"%s\".", progress.text, seen->finish);
 		break;
 	case CAUSE_CUT:
 		say_cut(d, f->evidence, progress.text);

@@ -1,15 +1,16 @@
 /* How a stream ended: the table of ARCHITECTURE.md ("Ends"), line by line, and nothing else.
  *
- * The obvious way is to decide where the news arrives: the parser that meets `[DONE]` says complete, the socket that meets
- * a FIN says cut, each timer says its timeout. Then the answer depends on who spoke first, and every new dialect adds a
- * place that can be wrong. Here the rooms only gather evidence, and this page, which has no state, no clock and no
- * socket, is asked after each piece of it: does this prove an end, and which?
+ * The obvious way is to decide where the news arrives: the parser that meets `[DONE]` says complete, the socket that
+ * meets a FIN says cut, each timer says its timeout. Then the answer depends on who spoke first, and every new dialect
+ * adds a place that can be wrong. Here the rooms only gather evidence, and this page, which has no state, no clock and
+ * no socket, is asked after each piece of it: does this prove an end, and which?
  *
- *	1. Total: every evidence has one answer, "not ended yet" included; once the body is over there is always a verdict.
+ *	1. Total: every evidence has one answer, "not ended yet" included; once the body is over there is always a
+ *	   verdict.
  *	2. The first line that applies wins, so the order of the `if`s below is the contract. Do not sort them.
  *	3. CAUSE_FINISHED is given only on lines 3, 7, 9 and 10, and always with a proof; no other cause has one.
- *	4. Evidence is never taken back: with more of it, a verdict once given would be asked for no more. That an event
- *	   after the deciding one is no evidence is stream/generation's duty, which stops reading there.
+ *	4. Evidence is never taken back: with more of it, a verdict once given would be asked for no more. That an
+ *	   event after the deciding one is no evidence is stream/generation's duty, which stops reading there.
  *
  * Any thread. Not here: what an event means (dialect/), what framing proves (http/http1), what people are told about it
  * (stream/detail), and the word on the wire (gateway/). */
@@ -84,7 +85,8 @@ bool ending_judge(const struct evidence *e, struct verdict *out)
 	if (e->has_finish)
 		return end(out, 9, CAUSE_UNPROVEN, PROOF_NULL);
 
-	/* 10. Plain text: what the route's end_marker asks for. Another dialect without finish reasons needs its terminator. */
+	/* 10. Plain text: what the route's end_marker asks for. Any other dialect without finish reasons needs its
+	 * terminator. */
 	if (!e->is_text || !s->text || e->end_marker == END_MARKER_REQUIRED)
 		return end(out, 10, CAUSE_TRUNCATED, PROOF_NULL);
 	if (framed)

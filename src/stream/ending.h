@@ -21,7 +21,8 @@ enum end_marker { END_MARKER_OPTIONAL, END_MARKER_REQUIRED, END_MARKER_NONE };
 enum proof { PROOF_NULL, PROOF_MARKER, PROOF_TERMINATOR, PROOF_FINISH, PROOF_FRAMING, PROOF_NONE };
 
 struct evidence {
-	enum cause ours;           /* stopped, abandoned, a limit, a clock, overloaded, shutdown, owner_lost, internal; or none */
+	enum cause ours;           /* stopped, abandoned, a limit, a clock, overloaded, shutdown, owner_lost, internal;
+	                            * or none */
 	enum cause no_connection;  /* refused or tls, when the upstream was never reached; or none */
 	int status;                /* HTTP status of the answer; 0 before its head */
 	bool unusable;             /* wrong media type, compressed, a dialect that is not built */

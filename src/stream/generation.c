@@ -4,12 +4,13 @@
  * evidence, ask stream/ending whether that is an end. So there is one place that seals, whatever came first, and a test
  * can play any order of events without a socket or a clock.
  *
- *	1. The journal is sealed exactly once. From then on every call is counted (ignored_bytes) or ignored: what comes
- *	   after the deciding event is no evidence.
- *	2. Only whole events are read, and an event's reasoning goes before its text. What stands in the journal is a prefix
- *	   of what the upstream said: when an event cannot be kept (no memory, over a limit), nothing after it is, and
- *	   what that event proved counts for nothing, or a hole could be called complete.
- *	3. Half a character that is still held back when the end is decided becomes U+FFFD before the journal is sealed.
+ *	1. The journal is sealed exactly once. From then on every call is counted (ignored_bytes) or ignored: what
+ *	   comes after the deciding event is no evidence.
+ *	2. Only whole events are read, and an event's reasoning goes before its text. What stands in the journal is a
+ *	   prefix of what the upstream said: when an event cannot be kept (no memory, over a limit), nothing after it
+ *	   is, and what that event proved counts for nothing, or a hole could be called complete.
+ *	3. Half a character that is still held back when the end is decided becomes U+FFFD before the journal is
+ *	   sealed.
  *	4. How the bytes were sliced changes neither the journal nor the verdict.
  *	5. `auto` reads as dialect text until the first event with data decides; events without data mean something
  *	   to text only.
@@ -221,9 +222,15 @@ static void open_body(struct generation *g, span type)
 	else if (is_media(type, "application/json"))
 		g->is_json_body = true;
 	else if (shown.n)
-		refuse(g, "The model server answered with %.*s, which is not the stream that was asked for.", SPAN_ARG(shown));
+		refuse(g, "The model server answered with %.*s, which is not the stream that was asked for.",
+		       SPAN_ARG(shown));
 	else
 		refuse(g, "The model server answered without a Content-Type.");
+}
+
+static void refuse_dialect(struct generation *g, const char *name)
+{
+	refuse(g, "The model server speaks %s, a dialect that is known here but not built yet.", name);
 }
 
 static bool is_identity(span encoding)
@@ -241,7 +248,7 @@ void generation_head(struct generation *g, int status, span content_type, span c
 	if (status != 200)
 		judge(g, NULL);
 	else if (g->rules.not_built)
-		refuse(g, "The model server speaks %s, a dialect that is known here but not built yet.", g->rules.not_built);
+		refuse_dialect(g, g->rules.not_built);
 	else if (!is_identity(content_encoding))
 		refuse(g, "The model server compressed its answer (%.*s) although it was asked not to.",
 		       SPAN_ARG(span_first(content_encoding, TYPE_SHOWN)));
@@ -259,7 +266,7 @@ static bool decide_dialect(struct generation *g, const struct sse_event *event)
 	if (guess.dialect)
 		change_dialect(g, guess.dialect);
 	else if (guess.name)
-		refuse(g, "The model server speaks %s, a dialect that is known here but not built yet.", guess.name);
+		refuse_dialect(g, guess.name);
 	return !g->ended;
 }
 

@@ -1,6 +1,6 @@
 /* A generation writes one stream: it takes what the upstream's answer brings, byte by byte, reads events out of it,
- * appends their text to the journal, and when evidence decides, seals it with the last word. Sans I/O: whoever drives it
- * (upstream/run) owns the socket and the clocks, and looks at `ended` after each call. */
+ * appends their text to the journal, and when evidence decides, seals it with the last word. Sans I/O: whoever drives
+ * it (upstream/run) owns the socket and the clocks, and looks at `ended` after each call. */
 #ifndef STREAM_GENERATION_H
 #define STREAM_GENERATION_H
 
@@ -10,7 +10,7 @@
 
 struct generation_rules {
 	const struct dialect *dialect;   /* NULL: auto, by the first event with data */
-	const char *not_built;           /* a recognised dialect that does not exist here: failed/protocol with its name */
+	const char *not_built;           /* a recognised dialect that does not exist here: protocol, with its name */
 	struct dialect_text_rules text;
 	enum end_marker end_marker;
 	bool finish_optional;
@@ -41,7 +41,7 @@ struct generation {
 	struct buf json_body;   /* a JSON body instead of a stream: it may be an error */
 	bool is_json_body;
 	bool is_undecided;      /* auto, and no event with data yet */
-	bool text_after_cr, reasoning_after_cr; /* text mode: a CR ended the last text; an LF that follows belongs to it */
+	bool text_after_cr, reasoning_after_cr; /* text mode: a CR was last; an LF that follows belongs to it */
 	uint64_t stored_bytes;  /* of all events in the journal */
 };
 
@@ -56,8 +56,8 @@ void generation_finish(struct generation *g);
 void generation_head(struct generation *g, int status, span content_type, span content_encoding);
 void generation_body(struct generation *g, span bytes);
 
-/* The body ended: framed, closed, broken or malformed; before the head only the last two. detail: one sentence for a bad
- * end, or NULL for what is known here. After this the generation has ended. */
+/* The body ended: framed, closed, broken or malformed; before the head only the last two. detail: one sentence for a
+ * bad end, or NULL for what is known here. After this the generation has ended. */
 void generation_body_end(struct generation *g, enum ending_body how, const char *detail);
 
 /* No connection could be made: CAUSE_REFUSED or CAUSE_TLS. */

@@ -1,10 +1,10 @@
 /* Names of streams and of places in them.
  *
- * An id is three things in 22 characters: a capability (120 bits from the kernel, so that knowing it is the right to read
- * and to stop), an address (8 bits of home worker, so that any worker knows whom to ask without a shared table), and a
- * mark of the process that made it (4 bits). 132 bits are exactly 22 base64url digits: there is no padding and no second
- * spelling, so two ids are the same stream exactly if their text is the same, and an id that was parsed is a valid key
- * of any map. 120 bits are 20 whole digits; the last two digits hold the generation and the home.
+ * An id is three things in 22 characters: a capability (120 bits from the kernel, so that knowing it is the right to
+ * read and to stop), an address (8 bits of home worker, so that any worker knows whom to ask without a shared table),
+ * and a mark of the process that made it (4 bits). 132 bits are exactly 22 base64url digits: there is no padding and no
+ * second spelling, so two ids are the same stream exactly if their text is the same, and an id that was parsed is a
+ * valid key of any map. 120 bits are 20 whole digits; the last two digits hold the generation and the home.
  *
  * A place comes back from browsers that may have talked to any server before us, so parsing sorts it into four kinds:
  * what nobody may send (400), what we gave out, the end of anything (204 needs no memory), and what we never gave out
@@ -13,7 +13,8 @@
  *	1. PLACE_EVENT: *id is valid, *n has at most 10 digits, and "ID.n" printed again is the text that was parsed.
  *	2. *id and *n are always written: an empty id and 0 where the text has none.
  *
- * Pure but for id_make. Any thread. Not here: whether the stream is known (stream/shelf) and who may read it (gateway/). */
+ * Pure but for id_make. Any thread. Not here: whether the stream is known (stream/shelf) and who may read it
+ * (gateway/). */
 #include "stream/id.h"
 
 #include "base/check.h"

@@ -1,20 +1,21 @@
 /* The journal: one writer, any number of readers, no lock.
  *
  * Bytes live in segments, each one allocation that is filled from both ends: texts grow up from the front, and from the
- * back grows down an index of five bytes an event, where its text ends and of what kind it is. So the two share what room
- * there is, whatever the sizes of events, and nothing that was written ever moves: a reader may keep a span for as long as
- * it holds the journal. A growing array would move; an allocation for each event would cost four times the index.
- * Segments begin small, because most streams that are open have said little, and grow to 64 KiB; an event that would fill
- * more than half of one gets a segment of its own size, so that little room is lost behind it.
+ * back grows down an index of five bytes an event, where its text ends and of what kind it is. So the two share what
+ * room there is, whatever the sizes of events, and nothing that was written ever moves: a reader may keep a span for as
+ * long as it holds the journal. A growing array would move; an allocation for each event would cost four times the
+ * index. Segments begin small, because most streams that are open have said little, and grow to 64 KiB; an event that
+ * would fill more than half of one gets a segment of its own size, so that little room is lost behind it.
  *
- *	1. Events 1 … count are immutable and readable by any thread. An event's bytes and index, and the segment that holds
- *	   them with all pointers that lead to it, are written before the release store of `count` that publishes it.
+ *	1. Events 1 … count are immutable and readable by any thread. An event's bytes and index, and the segment
+ *	   that holds them with all pointers that lead to it, are written before the release store of `count` that
+ *	   publishes it.
  *	2. Only the writer touches what is behind `count`, the tally and `last`.
  *	3. A segment holds the events first … next->first - 1; while it has no `next`, all from `first` on.
  *	4. `word` is written once, before the release store of `sealed`; `count` never changes after it.
  *	5. Appending fails before it changes anything.
- *	6. A segment's length and every offset in it fit 32 bits, because `weight` stays below 4 GiB; it counts five bytes
- *	   for each event, so the number of events stays below 2^32 - 2 by itself.
+ *	6. A segment's length and every offset in it fit 32 bits, because `weight` stays below 4 GiB; it counts five
+ *	   bytes for each event, so the number of events stays below 2^32 - 2 by itself.
  *
  * Who holds the journal (the generation, each cursor, the shelf's owner) keeps all of it. Not here: what is worth
  * appending (stream/generation) and how it looks on the wire (gateway/). */
@@ -220,10 +221,10 @@ void cursor_close(struct cursor *c)
 /* The segment of c->next, which is published: the pointers that lead there are too. */
 static struct segment *seek(struct cursor *c)
 {
-	struct segment *s = c->segment;
+	struct segment *s = c->segment, *next;
 	if (!s)
 		s = atomic_load_explicit(&c->journal->first, memory_order_acquire);
-	for (struct segment *next; (next = atomic_load_explicit(&s->next, memory_order_acquire)) && next->first <= c->next;)
+	while ((next = atomic_load_explicit(&s->next, memory_order_acquire)) && next->first <= c->next)
 		s = next;
 	return c->segment = s;
 }

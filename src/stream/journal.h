@@ -38,9 +38,11 @@ MUST enum cause journal_append(struct journal *j, enum journal_kind kind, span t
 void journal_seal(struct journal *j, const struct last_word *word);
 
 /* Any thread. */
-uint32_t journal_count(const struct journal *j);                    /* events published; they are numbered from 1 */
-const struct last_word *journal_last_word(const struct journal *j); /* NULL until sealed. Sealed before read: then count is final */
-uint64_t journal_memory(const struct journal *j);                   /* bytes allocated */
+uint32_t journal_count(const struct journal *j);  /* events published; they are numbered from 1 */
+uint64_t journal_memory(const struct journal *j); /* bytes allocated */
+
+/* NULL until sealed. A count that is read after this returned a word is final; one that was read before may not be. */
+const struct last_word *journal_last_word(const struct journal *j);
 
 /* Counts so far (writer's thread, or after sealing). */
 void journal_tally(const struct journal *j, struct last_word *out);
@@ -56,7 +58,8 @@ struct cursor {
 void cursor_open(struct cursor *c, struct journal *j, uint32_t next);
 void cursor_close(struct cursor *c);
 
-/* The event `next`, and steps on; false when it is not there yet. The text is a loan for as long as the journal is held. */
+/* The event `next`, and steps on; false when it is not there yet. The text is a loan for as long as the journal is
+ * held. */
 MUST bool cursor_read(struct cursor *c, enum journal_kind *kind, span *text);
 
 #endif

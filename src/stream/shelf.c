@@ -1,20 +1,20 @@
 /* The shelf: where a worker finds its streams again.
  *
  * Entries are intrusive and the trees are libuv's own copy of BSD's <sys/tree.h>, so that putting a stream on the shelf
- * cannot fail and costs no allocation; only a key, which a caller chose and few callers send, is copied. A hash map would
- * be faster at a million streams and needs a seed, a growth policy and a bad moment in which it grows; a worker has
- * thousands, and an id is looked for once a connection, not once an event.
+ * cannot fail and costs no allocation; only a key, which a caller chose and few callers send, is copied. A hash map
+ * would be faster at a million streams and needs a seed, a growth policy and a bad moment in which it grows; a worker
+ * has thousands, and an id is looked for once a connection, not once an event.
  *
- * Expiry needs no heap: every stream is kept equally long, so the order of sealing is the order of expiry, and the oldest
- * is always the first of a list. The same order serves when memory runs short.
+ * Expiry needs no heap: every stream is kept equally long, so the order of sealing is the order of expiry, and the
+ * oldest is always the first of a list. The same order serves when memory runs short.
  *
  * Invariants:
  *	1. entry->shelf is set exactly while the entry is in `ids`.
  *	2. It is in `keys` exactly while it has a key (scope.p is set).
  *	3. It is in `ages` exactly while it is sealed; sealed_ms never falls along the list.
  *	4. live + kept is the number of entries in `ids`; kept_bytes is the sum over `ages`.
- *	5. on_drop is called with the entry out of everything and its key freed, and the loops that call it start again from
- *	   the head of the list each time: it may do what it likes to the shelf and to the entry.
+ *	5. on_drop is called with the entry out of everything and its key freed, and the loops that call it start
+ *	   again from the head of the list each time: it may do what it likes to the shelf and to the entry.
  *
  * Owned by one worker and used on its thread. Not here: which worker's shelf an id belongs to (stream/id, the gateway's
  * mailboxes), and what an entry's owner does with viewers that are still reading when it is dropped. */

@@ -1,7 +1,7 @@
 /* The shelf: all streams of one worker, live ones and those kept after their end, found by id or by idempotency key. It
- * owns nothing: the owner embeds a struct shelf_entry in its own stream struct, puts it here, and is told by on_drop when
- * the shelf lets go of it. Live streams are never let go of; ended ones are, oldest first, when `keep` is over or when
- * they hold more memory than is allowed. No clock inside: whoever calls brings the time. One thread, the worker's.
+ * owns nothing: the owner embeds a struct shelf_entry in its own stream struct, puts it here, and is told by on_drop
+ * when the shelf lets go of it. Live streams are never let go of; ended ones are, oldest first, when `keep` is over or
+ * when they hold more memory than is allowed. No clock inside: whoever calls brings the time. One thread, the worker's.
  *
  *	put ── live ── shelf_sealed ── kept ── shelf_expire / shelf_trim ── on_drop
  */
@@ -58,8 +58,8 @@ void shelf_finish(struct shelf *s);
 /* A live stream. Its id is new here. */
 void shelf_put(struct shelf *s, struct shelf_entry *entry);
 
-/* The stream ended: kept from now on, as old as now_ms (never less than in an earlier call). memory_bytes: what it holds
- * and gives back when it is dropped. Even with keep_ms 0 it stays until the next shelf_expire. */
+/* The stream ended: kept from now on, as old as now_ms (never less than in an earlier call). memory_bytes: what it
+ * holds and gives back when it is dropped. Even with keep_ms 0 it stays until the next shelf_expire. */
 void shelf_sealed(struct shelf_entry *entry, uint64_t now_ms, uint64_t memory_bytes);
 
 /* The owner takes its entry back, live or kept; on_drop is not called. */
@@ -68,13 +68,14 @@ void shelf_remove(struct shelf_entry *entry);
 /* text: an id as it came from outside, of any length. NULL: unknown. */
 struct shelf_entry *shelf_find(const struct shelf *s, span text);
 
-/* Idempotency keys (ARCHITECTURE.md, "Endpoints"). scope: whatever tells callers apart, of any bytes. A key stands for one
- * stream, and a stream has one key at most; the key lives until its entry leaves the shelf or releases it. */
+/* Idempotency keys (ARCHITECTURE.md, "Endpoints"). scope: whatever tells callers apart, of any bytes. A key stands for
+ * one stream, and a stream has one key at most; the key lives until its entry leaves the shelf or releases it. */
 struct shelf_entry *shelf_find_key(const struct shelf *s, span scope, span key);
 
-/* Gives the entry its key. The pair is not taken yet (ask shelf_find_key first) and the entry, which is on a shelf, has none.
- * scope and key are copied; CAUSE_OVERLOADED when there is no memory for that (the entry has no key then). */
-MUST enum cause shelf_take_key(struct shelf_entry *entry, span scope, span key, const unsigned char digest[SHELF_DIGEST]);
+/* Gives the entry its key. The pair is not taken yet (ask shelf_find_key first) and the entry, which is on a shelf, has
+ * none. scope and key are copied; CAUSE_OVERLOADED when there is no memory for that (the entry has no key then). */
+MUST enum cause shelf_take_key(struct shelf_entry *entry, span scope, span key,
+                               const unsigned char digest[SHELF_DIGEST]);
 
 /* The key starts new work again: its stream failed before its first event. Nothing happens when there is none. */
 void shelf_release_key(struct shelf_entry *entry);

@@ -1,6 +1,6 @@
 /* An upstream that says anything, in any slices, and ends in any way. The first four bytes choose the rules, the media
- * type, the end and the slices; the rest is the body. It is played whole and sliced: both must leave the same journal and
- * the same last word, which counts what a reader reads. */
+ * type, the end and the slices; the rest is the body. It is played whole and sliced: both must leave the same journal
+ * and the same last word, which counts what a reader reads. */
 #include "base/check.h"
 #include "stream/generation.h"
 

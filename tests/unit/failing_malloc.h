@@ -1,5 +1,5 @@
-/* Memory that runs out: after `allocations_left` more allocations of the code under test every one fails. The program is
- * linked with --wrap (tools/make/test-malloc.mk). */
+/* Memory that runs out: after `allocations_left` more allocations of the code under test every one fails. The program
+ * is linked with --wrap (tools/make/test-malloc.mk). */
 #ifndef FAILING_MALLOC_H
 #define FAILING_MALLOC_H
 

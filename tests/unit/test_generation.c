@@ -1,5 +1,5 @@
-/* Generations: transcripts cut at every byte, and the rules of generation.h one by one. The expected endings of the cuts
- * are computed from the list of frames that the transcript was built from, never by parsing it. */
+/* Generations: transcripts cut at every byte, and the rules of generation.h one by one. The expected endings of the
+ * cuts are computed from the list of frames that the transcript was built from, never by parsing it. */
 #include "play.h"
 
 #include "failing_malloc.h"
@@ -673,8 +673,8 @@ static span without_tail(span events)
 	return has_tail ? span_first(events, events.n - tail.n) : events;
 }
 
-/* Memory that ends after n allocations: all of the answer, or a prefix and a failure. It is `overloaded` unless it was a
- * dialect's scratch memory that was missing: then an event may seem unreadable, or say less than it did. */
+/* Memory that ends after n allocations: all of the answer, or a prefix and a failure. It is `overloaded` unless it was
+ * a dialect's scratch memory that was missing: then an event may seem unreadable, or say less than it did. */
 static bool survives(const struct transcript *t, const struct script *s, const char *all, long n)
 {
 	struct generation_rules rules = play_rules(t->dialect);

@@ -47,8 +47,6 @@ static void choose_dialect(struct generation *g, const struct dialect *dialect)
 
 static void change_dialect(struct generation *g, const struct dialect *dialect)
 {
-	if (dialect == g->reader.dialect)
-		return;
 	reader_finish(&g->reader);
 	choose_dialect(g, dialect);
 }

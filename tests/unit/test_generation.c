@@ -450,9 +450,11 @@ static void test_a_last_ndjson_line_without_its_end_is_whole_if_framing_and_json
 	expect_last_line("{\"x\":1}\n[2]  ", BODY_FRAMED, CAUSE_FINISHED, "{\"x\":1}|[2]  |");
 	expect_last_line("{\"x\":1}\n", BODY_FRAMED, CAUSE_FINISHED, "{\"x\":1}|");
 	expect_last_line("{\"x\":1}\n[2", BODY_FRAMED, CAUSE_TRUNCATED, "{\"x\":1}|");
+	expect_last_line("{\"x\":1}\noops", BODY_FRAMED, CAUSE_TRUNCATED, "{\"x\":1}|");
 	expect_last_line("{\"x\":1}\n[2]]", BODY_FRAMED, CAUSE_TRUNCATED, "{\"x\":1}|");
 	expect_last_line("{\"x\":1}\n[2]", BODY_CLOSED, CAUSE_TRUNCATED, "{\"x\":1}|");
 	expect_last_line("{\"x\":1}\n[2]", BODY_BROKEN, CAUSE_CUT, "{\"x\":1}|");
+	expect_last_line("{\"message\":{\"content\":\"a\"},\"done\":true}", BODY_FRAMED, CAUSE_PROTOCOL, "");
 }
 
 /* Text. */

@@ -49,7 +49,7 @@ static bool complain_unknown(struct binding *b, bool of_route, const struct node
 static bool check_keys(struct binding *b, bool of_route, const struct node *map, const char *group)
 {
 	for (const struct node *n = map->child; n; n = n->next) {
-		char path[512]; /* keys have at most 256 bytes, groups do not nest */
+		char path[272]; /* keys have at most 128 bytes, groups do not nest */
 		snprintf(path, sizeof path, "%s%s", group, n->key->text.p);
 		bool is_routes = !of_route && !*group && span_is(span_str(path), "routes");
 		bool is_dotted = span_find(n->key->text, '.') < n->key->text.n; /* a path of the table, but no key */

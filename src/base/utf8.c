@@ -191,13 +191,12 @@ size_t utf8_flush(struct utf8 *u, struct buf *out)
 bool utf8_is_valid(span s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
-	for (size_t i = 0;;) {
-		i += skip_ascii(p + i, s.n - i);
-		if (i == s.n)
-			return true;
+	for (size_t i = 0; i < s.n;) {
 		struct found f = find_sequence(p + i, s.n - i, false);
 		if (f.kind != WHOLE)
 			return false;
 		i += f.n;
+		i += skip_ascii(p + i, s.n - i);
 	}
+	return true;
 }

@@ -129,11 +129,9 @@ void reader_give_up(struct reader *r, const char *why, ...)
 
 bool reader_is_ping(const struct sse_event *event)
 {
-	static const char *const names[] = {"ping", "keepalive", "keep-alive", "heartbeat"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (span_is(event->name, names[i]))
-			return true;
-	return false;
+	span name = event->name;
+	return name.n && (span_is(name, "ping") || span_is(name, "keepalive") || span_is(name, "keep-alive") ||
+	                  span_is(name, "heartbeat"));
 }
 
 bool reader_take_error_body(struct reader *r, span body)

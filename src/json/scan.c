@@ -30,12 +30,6 @@ enum part { PART_NONE, PART_STRING, PART_ESCAPE, PART_UNICODE, PART_NUMBER, PART
 
 enum number { START, MINUS, ZERO, INTEGER, POINT, FRACTION, E, E_SIGN, EXPONENT, STOP };
 
-static void take(struct json *s, size_t n)
-{
-	s->in = span_from(s->in, n);
-	s->offset += n;
-}
-
 static enum json_token break_off(struct json *s, const char *message)
 {
 	s->expect = BROKEN;
@@ -47,12 +41,6 @@ static enum json_token break_off(struct json *s, const char *message)
 static enum json_token out_of_input(struct json *s, const char *message)
 {
 	return s->last ? break_off(s, message) : JSON_MORE;
-}
-
-static bool in_array(const struct json *s)
-{
-	int top = s->depth - 1;
-	return s->stack[top / 8] >> top % 8 & 1;
 }
 
 static enum json_token finish_value(struct json *s, enum json_token token)
@@ -69,16 +57,18 @@ static enum json_token open_one(struct json *s, bool array)
 	unsigned char bit = (unsigned char)(1u << s->depth % 8), *byte = &s->stack[s->depth / 8];
 	*byte = array ? *byte | bit : *byte & (unsigned char)~bit;
 	s->depth++;
-	take(s, 1);
+	s->p++;
+	s->in_array = array;
 	s->expect = array ? VALUE_OR_END : KEY_OR_END;
 	return array ? JSON_ARRAY : JSON_OBJECT;
 }
 
 static enum json_token close_one(struct json *s)
 {
-	enum json_token token = in_array(s) ? JSON_ARRAY_END : JSON_OBJECT_END;
-	s->depth--;
-	take(s, 1);
+	enum json_token token = s->in_array ? JSON_ARRAY_END : JSON_OBJECT_END;
+	int outer = --s->depth - 1;
+	s->p++;
+	s->in_array = outer >= 0 && (s->stack[outer / 8] >> outer % 8 & 1);
 	return finish_value(s, token);
 }
 
@@ -86,32 +76,23 @@ static enum json_token close_one(struct json *s)
 
 static bool is_plain(unsigned char c) { return c >= 0x20 && c != '"' && c != '\\'; }
 
-/* Eight bytes in one step; a byte's top bit in `marks` may be set falsely only behind a true one, which is found byte
- * by byte anyway. */
-static size_t count_plain(span in)
+/* Eight bytes in one step. The top bit of a byte in `marks` is set for each byte that is not plain, and falsely at most
+ * behind such a byte: the borrow of a subtraction goes upwards. */
+static const char *pass_plain(const char *p, const char *end)
 {
 	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-	size_t i = 0;
-	for (uint64_t w; i + sizeof w <= in.n; i += sizeof w) {
-		memcpy(&w, in.p + i, sizeof w);
+	for (uint64_t w; end - p >= (ptrdiff_t)sizeof w; p += sizeof w) {
+		memcpy(&w, p, sizeof w);
 		uint64_t quote = w ^ ones * '"', escape = w ^ ones * '\\';
-		uint64_t marks = ((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) | ((escape - ones) & ~escape);
-		if (marks & tops)
+		uint64_t marks = (((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) | ((escape - ones) & ~escape)) & tops;
+		if (marks && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+			return p + __builtin_ctzll(marks) / 8;
+		if (marks)
 			break;
 	}
-	while (i < in.n && is_plain((unsigned char)in.p[i]))
-		i++;
-	return i;
-}
-
-static enum json_token finish_string(struct json *s, span text)
-{
-	s->text = text;
-	s->part = PART_NONE;
-	if (!s->in_key)
-		return finish_value(s, JSON_STRING);
-	s->expect = COLON;
-	return JSON_KEY;
+	while (p < end && is_plain((unsigned char)*p))
+		p++;
+	return p;
 }
 
 static void put_unit(struct buf *out, uint32_t c)
@@ -153,12 +134,12 @@ static int hex_digit(char c)
 
 static bool read_unicode(struct json *s)
 {
-	for (; s->step < 4 && s->in.n; s->step++) {
-		int digit = hex_digit(s->in.p[0]);
+	for (; s->step < 4 && s->p < s->end; s->step++) {
+		int digit = hex_digit(*s->p);
 		if (digit < 0)
 			return false;
 		s->unicode = s->unicode << 4 | (uint32_t)digit;
-		take(s, 1);
+		s->p++;
 	}
 	if (s->step < 4)
 		return true;
@@ -171,7 +152,7 @@ static bool read_unicode(struct json *s)
 static bool read_escape(struct json *s)
 {
 	static const char letters[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
-	char c = s->in.p[0];
+	char c = *s->p;
 	if (c == 'u') {
 		s->part = PART_UNICODE;
 		s->step = 0;
@@ -183,63 +164,76 @@ static bool read_escape(struct json *s)
 		buf_put_byte(&s->held, bytes[at - letters]);
 		s->part = PART_STRING;
 	}
-	take(s, 1);
+	s->p++;
 	return true;
 }
 
-/* Plain bytes up to the next escape, the closing quote or the end of the input. Only here may a string end. */
-static bool read_plain(struct json *s, enum json_token *token)
+static enum json_token finish_string(struct json *s, span text)
 {
-	size_t n = count_plain(s->in);
-	span plain = span_first(s->in, n);
-	take(s, n);
-	bool ends = s->in.n && s->in.p[0] == '"';
-	if (ends && s->held.n == 0) {
-		take(s, 1);
-		*token = finish_string(s, plain);
-		return true;
-	}
-	buf_put(&s->held, plain);
+	s->text = text;
+	if (!s->in_key)
+		return finish_value(s, JSON_STRING);
+	s->part = PART_NONE;
+	s->expect = COLON;
+	return JSON_KEY;
+}
+
+static enum json_token close_string(struct json *s, span rest)
+{
+	s->p++;
+	buf_put(&s->held, rest);
 	if (s->held.failed)
-		*token = break_off(s, "out of memory");
-	else if (s->in.n == 0)
+		return break_off(s, "out of memory");
+	return finish_string(s, s->held.n ? buf_span(&s->held) : SPAN(""));
+}
+
+/* Up to the next escape, the closing quote (then *closed) or the end of the input. False at a control character. */
+static bool read_plain(struct json *s, span *plain, bool *closed)
+{
+	const char *begin = s->p;
+	s->p = pass_plain(begin, s->end);
+	*plain = span_of(begin, (size_t)(s->p - begin));
+	*closed = s->p < s->end && *s->p == '"';
+	if (*closed)
+		return true;
+	buf_put(&s->held, *plain);
+	if (s->p == s->end)
+		return true;
+	if (*s->p != '\\')
 		return false;
-	else if (ends) {
-		take(s, 1);
-		*token = finish_string(s, buf_span(&s->held));
-	} else if (s->in.p[0] == '\\') {
-		take(s, 1);
-		s->part = PART_ESCAPE;
-		return false;
-	} else {
-		*token = break_off(s, "expected no control character inside a string");
-	}
+	s->p++;
+	s->part = PART_ESCAPE;
 	return true;
 }
 
 static enum json_token read_string(struct json *s)
 {
-	enum json_token token;
-	while (s->in.n) {
-		if (s->part == PART_ESCAPE) {
-			if (!read_escape(s))
-				return break_off(s, "expected one of \"\\/bfnrtu behind a backslash");
-		} else if (s->part == PART_UNICODE) {
-			if (!read_unicode(s))
-				return break_off(s, "expected four hexadecimal digits behind \\u");
-		} else if (read_plain(s, &token)) {
-			return token;
-		}
+	while (s->p < s->end) {
+		span plain;
+		bool closed = false;
+		if (s->part == PART_STRING && !read_plain(s, &plain, &closed))
+			return break_off(s, "expected no control character inside a string");
+		if (closed)
+			return close_string(s, plain);
+		if (s->part == PART_ESCAPE && s->p < s->end && !read_escape(s))
+			return break_off(s, "expected one of \"\\/bfnrtu behind a backslash");
+		if (s->part == PART_UNICODE && !read_unicode(s))
+			return break_off(s, "expected four hexadecimal digits behind \\u");
 	}
 	if (s->held.failed)
 		return break_off(s, "out of memory");
 	return out_of_input(s, "expected the closing quote of a string before the end");
 }
 
+/* Nearly every string ends before anything else happens. */
 static enum json_token begin_string(struct json *s, bool key)
 {
-	take(s, 1);
+	const char *begin = ++s->p, *end = pass_plain(begin, s->end);
 	s->in_key = key;
+	if (end < s->end && *end == '"') {
+		s->p = end + 1;
+		return finish_string(s, span_of(begin, (size_t)(end - begin)));
+	}
 	s->part = PART_STRING;
 	return read_string(s);
 }
@@ -276,16 +270,26 @@ static bool may_end(enum number state)
 	return state == ZERO || state == INTEGER || state == FRACTION || state == EXPONENT;
 }
 
+static const char *pass_digits(const char *p, const char *end)
+{
+	while (p < end && *p >= '0' && *p <= '9')
+		p++;
+	return p;
+}
+
 static enum json_token read_number(struct json *s)
 {
-	size_t n = 0;
+	const char *begin = s->p;
 	enum number state = (enum number)s->step, next;
-	for (; n < s->in.n && (next = step_number(state, s->in.p[n])) != STOP; n++)
+	while (s->p < s->end && (next = step_number(state, *s->p)) != STOP) {
 		state = next;
-	span digits = span_first(s->in, n);
-	take(s, n);
+		s->p++;
+		if (state == INTEGER)
+			s->p = pass_digits(s->p, s->end);
+	}
+	span digits = span_of(begin, (size_t)(s->p - begin));
 	s->step = (int)state;
-	bool ends = s->in.n || s->last;
+	bool ends = s->p < s->end || s->last;
 	if (ends && !may_end(state))
 		return break_off(s, "expected a digit in a number");
 	if (ends && s->held.n == 0) {
@@ -312,12 +316,9 @@ static enum json_token begin_number(struct json *s)
 
 static enum json_token read_word(struct json *s)
 {
-	while (s->word[s->step] && s->in.n) {
-		if (s->in.p[0] != s->word[s->step])
+	for (; s->word[s->step] && s->p < s->end; s->p++, s->step++)
+		if (*s->p != s->word[s->step])
 			return break_off(s, "expected true, false or null");
-		take(s, 1);
-		s->step++;
-	}
 	if (s->word[s->step])
 		return out_of_input(s, "expected true, false or null");
 	return finish_value(s, s->word[0] == 't' ? JSON_TRUE : s->word[0] == 'f' ? JSON_FALSE : JSON_NULL);
@@ -347,7 +348,7 @@ static const char *expectation(const struct json *s)
 	case COLON:
 		return "expected ':'";
 	case COMMA_OR_END:
-		return in_array(s) ? "expected ',' or ']'" : "expected ',' or '}'";
+		return s->in_array ? "expected ',' or ']'" : "expected ',' or '}'";
 	case NOTHING:
 	case BROKEN:
 		break;
@@ -355,15 +356,15 @@ static const char *expectation(const struct json *s)
 	return "expected nothing but white space behind the value";
 }
 
+static enum json_token surprise(struct json *s) { return break_off(s, expectation(s)); }
+
 static enum json_token begin_value(struct json *s)
 {
-	switch (s->in.p[0]) {
+	switch (*s->p) {
 	case '{':
 		return open_one(s, false);
 	case '[':
 		return open_one(s, true);
-	case '"':
-		return begin_string(s, false);
 	case 't':
 		return begin_word(s, "true");
 	case 'f':
@@ -373,63 +374,42 @@ static enum json_token begin_value(struct json *s)
 	case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
 		return begin_number(s);
 	default:
-		return break_off(s, expectation(s));
+		return surprise(s);
 	}
 }
 
-static void skip_space(struct json *s)
+static bool may_close(const struct json *s, bool array)
 {
-	size_t n = 0;
-	while (n < s->in.n && (s->in.p[n] == ' ' || s->in.p[n] == '\n' || s->in.p[n] == '\r' || s->in.p[n] == '\t'))
-		n++;
-	if (n)
-		take(s, n);
+	return s->in_array == array && (s->expect == VALUE_OR_END || s->expect == KEY_OR_END || s->expect == COMMA_OR_END);
 }
 
-/* One byte of punctuation that is no token. */
-static bool passes(struct json *s, char c)
+/* Punctuation is passed, white space too; a token begins at what is left. */
+static bool pass_punctuation(struct json *s)
 {
-	if (s->expect == COLON && c == ':')
-		s->expect = VALUE;
-	else if (s->expect == COMMA_OR_END && c == ',')
-		s->expect = in_array(s) ? VALUE : KEY;
-	else
-		return false;
-	take(s, 1);
-	return true;
-}
-
-static bool closes(const struct json *s, char c)
-{
-	switch ((enum expect)s->expect) {
-	case VALUE_OR_END:
-		return c == ']';
-	case KEY_OR_END:
-		return c == '}';
-	case COMMA_OR_END:
-		return c == (in_array(s) ? ']' : '}');
-	default:
-		return false;
-	}
+	const char *p = s->p;
+	for (; p < s->end && *p <= ':'; p++)
+		if (*p == ',' && s->expect == COMMA_OR_END)
+			s->expect = s->in_array ? VALUE : KEY;
+		else if (*p == ':' && s->expect == COLON)
+			s->expect = VALUE;
+		else if (*p != ' ' && *p != '\n' && *p != '\r' && *p != '\t')
+			break;
+	s->p = p;
+	return p < s->end;
 }
 
 static enum json_token begin_token(struct json *s)
 {
-	char c;
-	do {
-		skip_space(s);
-		if (s->in.n == 0)
-			return s->expect == NOTHING && s->last ? JSON_END : out_of_input(s, expectation(s));
-		c = s->in.p[0];
-	} while (passes(s, c));
-
-	if (closes(s, c))
+	if (!pass_punctuation(s))
+		return s->expect == NOTHING && s->last ? JSON_END : out_of_input(s, expectation(s));
+	bool key = s->expect == KEY || s->expect == KEY_OR_END;
+	bool value = s->expect == VALUE || s->expect == VALUE_OR_END;
+	char c = *s->p;
+	if (c == '"' && (key || value))
+		return begin_string(s, key);
+	if ((c == '}' || c == ']') && may_close(s, c == ']'))
 		return close_one(s);
-	if ((s->expect == KEY || s->expect == KEY_OR_END) && c == '"')
-		return begin_string(s, true);
-	if (s->expect == VALUE || s->expect == VALUE_OR_END)
-		return begin_value(s);
-	return break_off(s, expectation(s));
+	return value ? begin_value(s) : surprise(s);
 }
 
 void json_init(struct json *s) { *s = (struct json){0}; }
@@ -443,19 +423,19 @@ void json_finish(struct json *s)
 void json_feed(struct json *s, span bytes, bool last)
 {
 	CHECK(!s->last);
-	CHECK(s->in.n == 0 || s->expect == BROKEN);
-	s->in = bytes;
+	CHECK(s->p == s->end || s->expect == BROKEN);
+	s->before += s->in.n;
+	s->in = bytes.n ? bytes : SPAN("");
+	s->p = s->in.p;
+	s->end = s->p + bytes.n;
 	s->last = last;
 }
 
-enum json_token json_next(struct json *s)
+static enum json_token go_on(struct json *s)
 {
-	if (s->expect == BROKEN)
-		return JSON_BAD;
 	switch ((enum part)s->part) {
 	case PART_NONE:
-		buf_clear(&s->held);
-		return begin_token(s);
+		break;
 	case PART_NUMBER:
 		return read_number(s);
 	case PART_WORD:
@@ -465,7 +445,17 @@ enum json_token json_next(struct json *s)
 	case PART_UNICODE:
 		return read_string(s);
 	}
-	return JSON_BAD;
+	s->held.n = 0;
+	return begin_token(s);
+}
+
+enum json_token json_next(struct json *s)
+{
+	if (s->expect == BROKEN)
+		return JSON_BAD;
+	enum json_token token = go_on(s);
+	s->offset = s->before + (uint64_t)(s->p - s->in.p);
+	return token;
 }
 
 bool json_skip(struct json *s, enum json_token begun)

@@ -37,14 +37,16 @@ struct json {
 	int depth;           /* open objects and arrays */
 
 	/* For scan.c. */
+	const char *p, *end; /* of the present input, what is not taken yet */
 	span in;
+	uint64_t before;     /* bytes of the inputs before it */
 	bool last;
 	int expect;          /* what may come next */
 	int part;            /* the token that is being read, if the input ended inside one */
 	int step;            /* in it: digits of \uXXXX, letters of a word, state of a number */
 	const char *word;    /* true, false or null */
 	uint32_t unicode;    /* the \uXXXX being read */
-	bool in_key;
+	bool in_key, in_array;
 	struct buf held;     /* a token that arrived in pieces, or a string that had escapes */
 	unsigned char stack[JSON_DEPTH / 8]; /* one bit for each open one: it is an array */
 };

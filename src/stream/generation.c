@@ -35,8 +35,6 @@ enum {
 /* Stands for what was seen when an event was lost. */
 static const struct seen nothing;
 
-static void judge(struct generation *g, const char *given);
-
 static void choose_dialect(struct generation *g, const struct dialect *dialect)
 {
 	reader_init(&g->reader, dialect, &g->rules.text, g->rules.n ? g->rules.n : 1);

@@ -1,6 +1,6 @@
 """A gateway that a test plays itself, word by word: for what a true one cannot be made to say.
 
-It serves the files of web/; every other request waits for the test: `gate.expect("POST", "/sse-proxy").opens().send(…)`.
+It serves the files of web/, under any prefix; every other request waits for the test: `gate.expect("POST", "/sse-proxy").opens().send(…)`.
 The answers are written with the verbs of the scripted upstream.
 """
 
@@ -77,7 +77,7 @@ class Gate:
             exchange = Answering(connection)
         except (AssertionError, OSError):  # a browser opens connections that it may never use
             return
-        file = WEB / (exchange.request.target.lstrip("/") or "index.html")
+        file = WEB / (exchange.request.target.rpartition("/")[2] or "index.html")
         if file.parent == WEB and file.is_file():
             exchange.answer(file.read_text(), type=TYPES[file.suffix], headers=["Connection: close"]).cut()
         else:

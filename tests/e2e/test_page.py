@@ -30,7 +30,7 @@ def one_upstream():
 def gateway(one_upstream, tmp_path_factory):
     """One for most tests: a stranger's default, but that it does not wait long for who has left."""
     routes = route("/sse-proxy", one_upstream.url + "/generate")
-    with Gateway(f"{COMMON}\nretry: 50ms\nroutes:\n{routes}", tmp_path_factory.mktemp("page")) as gateway:
+    with Gateway(f"{COMMON}\nroutes:\n{routes}", tmp_path_factory.mktemp("page")) as gateway:
         yield gateway
 
 
@@ -52,7 +52,7 @@ def page(browser, up, gateway):
 @pytest.fixture
 def chat(gateway_with):
     up = Upstream()
-    yield up, gateway_with("retry: 50ms", route("/sse-proxy", up.url + "/v1/chat/completions", "dialect: openai-chat"))
+    yield up, gateway_with("", route("/sse-proxy", up.url + "/v1/chat/completions", "dialect: openai-chat"))
     up.close()
 
 
@@ -60,7 +60,7 @@ def chat(gateway_with):
 def mortal(gateway_with):
     """A gateway that may end."""
     up = Upstream()
-    yield up, gateway_with("retry: 50ms\ndrain: 0", route("/sse-proxy", up.url + "/generate"))
+    yield up, gateway_with("drain: 0", route("/sse-proxy", up.url + "/generate"))
     up.close()
 
 

@@ -255,6 +255,19 @@ def test_an_answer_that_ends_while_it_is_stopped_is_complete(gate, page):
     page.expect_complete("a")
 
 
+def test_under_a_prefix_everything_stays_there(browser, gate):
+    page = Page(browser, gate.url + "deep/down/").generate()
+    asked = gate.expect("POST", "/deep/down/sse-proxy").opens().token(1, "a")
+    page.expect_text("a")
+    asked.cut()
+    asked = gate.expect("GET", "/deep/down" + STREAM).opens(place=1)
+    page.expect_running().stop()
+    gate.expect("DELETE", "/deep/down" + STREAM)
+    asked.last_word(["a"], end="stopped", cause="stopped")
+    page.expect_end("stopped", "Stopped.", "a")
+    page.tab.close()
+
+
 def test_an_empty_prompt_asks_nothing(gate, page):
     page.generate("  \n")
     page.expect_end("idle", "Type a prompt first.")

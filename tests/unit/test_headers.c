@@ -133,6 +133,7 @@ static void test_the_closest_range_decides(void **state)
 	ACCEPTS("*/*;q=0", ACCEPT_NO);
 	ACCEPTS("text/event-stream;q=0.001", ACCEPT_NAMED);
 	ACCEPTS("text/event-stream;q=", ACCEPT_NAMED);
+	ACCEPTS("text/event-stream, text/event-stream;q=0", ACCEPT_NAMED);
 	ACCEPTS("text/event-stream;a=\";q=0,\"", ACCEPT_NAMED);
 }
 

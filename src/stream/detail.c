@@ -86,6 +86,8 @@ static struct progress unfinished_of(const struct seen *s)
 	return p;
 }
 
+static const char *inside_of(const struct evidence *e) { return e->half_event ? ", in the middle of an event" : ""; }
+
 static void say_status(struct draft *d, int status)
 {
 	const char *reason = reason_of(status);
@@ -123,7 +125,7 @@ static void say_cut(struct draft *d, const struct evidence *e, const char *progr
 	if (e->status == 0)
 		say(d, "The connection broke before the model server answered.");
 	else
-		say(d, "The connection broke %s%s.", progress, e->half_event ? ", in the middle of an event" : "");
+		say(d, "The connection broke %s%s.", progress, inside_of(e));
 }
 
 static void say_truncated(struct draft *d, const struct detail_facts *f, const char *progress)
@@ -150,6 +152,19 @@ static void say_too_large(struct draft *d, enum cause cause, const char *progres
 		    progress, what, limit);
 	else
 		say(d, "%s", cause_row(cause)->sentence);
+}
+
+/* Who knows why it happened does not know how far the answer had come. A parser gives its complaint, not a sentence. */
+static void say_given(struct draft *d, const struct detail_facts *f)
+{
+	const struct evidence *e = f->evidence;
+	const size_t n = strlen(f->given);
+	const char *stop = n && f->given[n - 1] == '.' ? "" : ".";
+	const char *lead = e->body == BODY_MALFORMED ? "The model server broke the rules of HTTP: " : "";
+	struct draft place = {""};
+	if (e->status == 200 && !e->unusable)
+		say(&place, " That was %s%s.", progress_of(f->events).text, inside_of(e));
+	say(d, "%s%.*s%s%.99s", lead, DIALECT_SENTENCE, f->given, stop, place.text);
 }
 
 static void say_known(struct draft *d, const struct detail_facts *f)
@@ -245,7 +260,7 @@ void detail_write(char out[DIALECT_SENTENCE], const struct detail_facts *f)
 	if (cause_row(f->verdict.cause)->end != END_FAILED)
 		return;
 	if (f->given)
-		say(&d, "%s", f->given);
+		say_given(&d, f);
 	else
 		say_known(&d, f);
 	clean(out, span_str(d.text), f->secret);

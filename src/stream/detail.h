@@ -8,7 +8,7 @@
 struct detail_facts {
 	const struct evidence *evidence;
 	struct verdict verdict;
-	const char *given; /* a sentence by whoever knows better, or NULL */
+	const char *given; /* a sentence by whoever knows why, or NULL; how far the answer came is added to it */
 	span secret;       /* the credential that was sent upstream: never repeated; empty: none */
 	uint64_t events;   /* text events that were delivered */
 	uint64_t event_limit, stream_limit; /* bytes; 0 = off */

@@ -175,6 +175,27 @@ static void test_cut(void **state)
 	play_close(&p);
 }
 
+static void test_cut_for_a_known_reason_says_how_far_the_answer_came(void **state)
+{
+	struct play p;
+	open_text(&p);
+	play_head(&p);
+	play_say(&p, "data: a\n\ndata: b\n");
+	generation_body_end(&p.g, BODY_BROKEN, "The connection was reset.");
+	expect(&p, CAUSE_CUT, "The connection was reset. That was after 1 event, in the middle of an event.");
+	play_close(&p);
+	open_text(&p);
+	play_head(&p);
+	generation_body_end(&p.g, BODY_MALFORMED, "chunk size is not hexadecimal");
+	expect(&p, CAUSE_PROTOCOL,
+	       "The model server broke the rules of HTTP: chunk size is not hexadecimal. That was before the first text.");
+	play_close(&p);
+	open_text(&p);
+	generation_body_end(&p.g, BODY_BROKEN, "The head broke off");
+	expect(&p, CAUSE_CUT, "The head broke off.");
+	play_close(&p);
+}
+
 static void expect_truncated(const char *body, const char *detail)
 {
 	struct play p;
@@ -353,6 +374,7 @@ int main(void)
 		cmocka_unit_test(test_error),
 		cmocka_unit_test(test_aborted),
 		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_cut_for_a_known_reason_says_how_far_the_answer_came),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_truncated_text),
 		cmocka_unit_test(test_unproven),

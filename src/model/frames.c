@@ -86,12 +86,14 @@ void frames_finish(struct buf *out, const struct frames *f, const char *finish, 
 	buf_put(out, SPAN("data: [DONE]\n\n"));
 }
 
-void frames_error(struct buf *out, const char *message)
+static void print_error(struct buf *out, const char *message)
 {
 	buf_put(out, SPAN("data: {\"error\":{\"message\":"));
 	sse_print_json_string(out, span_str(message));
 	buf_put(out, SPAN(",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n"));
 }
+
+void frames_error(struct buf *out, const char *message) { print_error(out, message); }
 
 void frames_completion(struct buf *out, const struct frames *f, span text, const char *finish, struct frames_usage usage)
 {
@@ -140,7 +142,6 @@ void frames_plain_close(struct buf *out, const char *finish)
 
 void frames_plain_failed(struct buf *out, const char *message)
 {
-	buf_put(out, SPAN("event: failed\ndata: "));
-	sse_print_json_string(out, span_str(message));
-	buf_put(out, SPAN("\n\n"));
+	buf_put(out, SPAN("event: failed\n"));
+	print_error(out, message);
 }

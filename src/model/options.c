@@ -75,8 +75,8 @@ static bool read_option(int argc, char **argv, int *i, struct options *o, char *
 {
 	const char *word = argv[*i];
 	size_t n = strncmp(word, "--", 2) == 0 ? strcspn(word + 2, "=") : 0;
-	const struct row *row = find(word + 2, n);
-	if (!n || !row) {
+	const struct row *row = n ? find(word + 2, n) : NULL;
+	if (!row) {
 		snprintf(why, why_bytes, "%s is no option", word);
 		return false;
 	}

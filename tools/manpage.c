@@ -1,4 +1,5 @@
-/* Writes the man page to stdout. A program of its own, so that lastword carries neither roff nor a hidden flag for it. */
+/* Writes the man page to stdout. A program of its own, so that lastword carries neither roff nor a hidden flag for it.
+ * */
 #include "gateway/config_parts.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
-/* The log: JSON lines on stderr, {"time":…,"level":…,"event":…,…}. Lines are put into a bounded ring and written by a thread of
- * their own, so that a blocked stderr never blocks a stream: when the ring is full lines are dropped and counted, and
- * a line "log_dropped" says how many so far as soon as it can be written. Any thread. Values are JSON-escaped and cut at
- * 4 KiB. */
+/* The log: JSON lines on stderr, {"time":…,"level":…,"event":…,…}. Lines are put into a bounded ring and written by a
+ * thread of their own, so that a blocked stderr never blocks a stream: when the ring is full lines are dropped and
+ * counted, and a line "log_dropped" says how many so far as soon as it can be written. Any thread. Values are
+ * JSON-escaped and cut at 4 KiB. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 

@@ -26,9 +26,9 @@ struct config {
 /* What the command line asks for. */
 enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_VERSION, CONFIG_HELP, CONFIG_WRONG };
 
-/* Reads the command line and the file that it names. For CONFIG_RUN and CONFIG_CHECK *out is a configuration (free it with
- * config_destroy). For CONFIG_WRONG the complaint has been printed on stderr, "FILE:LINE:COL: what is wrong, what was
- * expected" where there is a file; the caller exits with 2. */
+/* Reads the command line and the file that it names. For CONFIG_RUN and CONFIG_CHECK *out is a configuration (free it
+ * with config_destroy). For CONFIG_WRONG the complaint has been printed on stderr, "FILE:LINE:COL: what is wrong, what
+ * was expected" where there is a file; the caller exits with 2. */
 MUST enum config_action config_load(int argc, char **argv, struct config **out);
 void config_destroy(struct config *c);
 

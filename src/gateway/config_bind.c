@@ -5,13 +5,13 @@
  * table. Defaults are parsed from their text like everything else. Rules that need more than one value come last
  * (config_rules.c).
  *
- * Routes: those of the file; without any, those that wire the embedded model to the page and to SDKs; or, with --upstream,
- * the page's route alone. `--upstream` overrides what the file says of /sse-proxy.
+ * Routes: those of the file; without any, those that wire the embedded model to the page and to SDKs; or, with
+ * --upstream, the page's route alone. `--upstream` overrides what the file says of /sse-proxy.
  *
  * Invariants:
  * 1. Nothing half-applied: the caller gets a whole configuration or none.
  * 2. Strings of the configuration are copies; nodes, flags and argv may go.
- * 3. Defaults never fail: a complaint about one is a bug (CHECK). */
+ * 3. Defaults fail only for want of memory: test_config binds every one of them. */
 #include "gateway/config_parts.h"
 
 #include <stdio.h>
@@ -27,7 +27,7 @@ struct rows {
 	const struct node *said[ROWS_MOST]; /* for each row of the table; NULL: its default holds */
 };
 
-/* --- keys --- */
+/* Keys. */
 
 static bool complain_unknown(struct binding *b, bool of_route, const struct node *key, const char *path, size_t prefix)
 {
@@ -40,7 +40,8 @@ static bool complain_unknown(struct binding *b, bool of_route, const struct node
 			config_complain_nearer(&near, *g);
 	span shown = span_from(span_str(path), prefix);
 	if (near.word && strlen(near.word) > prefix)
-		return config_complain(b->complaint, key, "unknown key \"%s\", did you mean \"%s\"? (expected a key of lastword --help)",
+		return config_complain(b->complaint, key,
+			"unknown key \"%s\", did you mean \"%s\"? (expected a key of lastword --help)",
 			config_complain_show(shown).text, near.word + prefix);
 	return config_complain(b->complaint, key, "unknown key \"%s\", expected a key of lastword --help",
 		config_complain_show(shown).text);
@@ -57,7 +58,8 @@ static bool check_keys(struct binding *b, bool of_route, const struct node *map,
 		if (is_known && !is_dotted)
 			continue;
 		if (is_known)
-			return config_complain(b->complaint, n->key, "the key %s, expected a map in a map instead of the dot", path);
+			return config_complain(b->complaint, n->key, "the key %s, expected a map in a map instead of the dot",
+				path);
 		if (*group || !config_option_is_group(of_route, span_str(path)))
 			return complain_unknown(b, of_route, n->key, path, strlen(group));
 		if (n->kind != NODE_MAP)
@@ -70,7 +72,7 @@ static bool check_keys(struct binding *b, bool of_route, const struct node *map,
 	return true;
 }
 
-/* --- values --- */
+/* Values. */
 
 static bool bind_said(struct binding *b, const struct option *o, const struct node *n, void *field)
 {
@@ -127,7 +129,7 @@ static void put_flags_first(struct rows *rows, const struct flags *f)
 	}
 }
 
-/* --- routes --- */
+/* Routes. */
 
 static void say_upstream(struct rows *rows, const struct node *upstream)
 {
@@ -189,7 +191,7 @@ static bool check_upstream_used(struct binding *b, const struct node *upstream)
 		b->complaint->file, browser_path);
 }
 
-/* --- all of it --- */
+/* All of it. */
 
 static bool bind_whole(struct binding *b, const struct node *root, const struct flags *f)
 {

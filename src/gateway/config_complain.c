@@ -4,7 +4,8 @@
  * What the operator wrote is shown short and without control characters, because it ends up on a terminal; values that
  * may be secrets (auth, URLs) are not shown at all, which is their types' care.
  *
- * "Did you mean" is the optimal string alignment distance: a typo is one letter wrong, missing, too many or two swapped. */
+ * "Did you mean" is the optimal string alignment distance: a typo is one letter wrong, missing, too many or two
+ * swapped. */
 #include "gateway/config_parts.h"
 
 #include <stdarg.h>

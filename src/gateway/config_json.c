@@ -1,7 +1,7 @@
 /* `request:` is YAML in the file and JSON on the wire.
  *
- * A plain scalar means what the core schema of YAML 1.2 says (§10.3.2): null, true, 42, 0x2a, 1.5e3; everything else and
- * everything in quotes is a string. Not YAML 1.1, in which `no` is a boolean and 1:30 is ninety.
+ * A plain scalar means what the core schema of YAML 1.2 says (§10.3.2): null, true, 42, 0x2a, 1.5e3; everything else
+ * and everything in quotes is a string. Not YAML 1.1, in which `no` is a boolean and 1:30 is ninety.
  *
  * Numbers are rewritten as text, never through a double: 0.1 stays 0.1 and 12345678901234567890 keeps its digits.
  * .inf and .nan have no JSON and are refused.

@@ -5,7 +5,8 @@
  * and the one that the operator reads is the one that nobody tests. Defaults stand in the table as YAML and go through
  * the same types as the file, so what --help prints is what holds.
  *
- * Invariant: path, kind and upstream come first among a route's rows, because the defaults of the others depend on them. */
+ * Invariant: path, kind and upstream come first among a route's rows, because the defaults of the others depend on
+ * them. */
 #include "gateway/config_parts.h"
 
 #define HOUR 3600000ull
@@ -19,7 +20,8 @@
 #define LACKS(function, what, else_) .later = config_##function, .lacks = what, .instead = else_
 #define WHOLE path
 #define OPTION(name, kind_of_value, field, value, ...) \
-	{.path = name, .type = &config_##kind_of_value, .at = offsetof(struct config, field), .initial = value, __VA_ARGS__},
+	{.path = name, .type = &config_##kind_of_value, .at = offsetof(struct config, field), \
+		.initial = value, __VA_ARGS__},
 #define ROUTE(name, kind_of_value, field, value, ...) \
 	{.path = name, .type = &config_##kind_of_value, .at = offsetof(struct route, field), .of_route = true, \
 		.initial = value, __VA_ARGS__},

@@ -5,8 +5,9 @@
  *	config_file.c     a file's bytes
  *	config_tree.c     YAML → nodes, each with its line and column
  *	config_option.c   the table, from config_options.def
- *	config_type.c     what a duration, a size, an address … is: read, printed, freed
- *	config_place.c    the same for what belongs to routes: paths, upstreams, dialects, credentials
+ *	config_type.c     what a duration, a size, a list of words … is: read, printed, freed
+ *	config_address.c  the same for listeners, hosts and origins
+ *	config_place.c    the same for paths, upstreams, dialects and credentials
  *	config_json.c     a node → JSON
  *	config_later.c    what this version lacks
  *	config_bind.c     nodes × table → struct config
@@ -20,7 +21,7 @@
 #include "base/buf.h"
 #include "gateway/config.h"
 
-/* --- nodes --- */
+/* Nodes. */
 
 enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 
@@ -43,7 +44,7 @@ struct tree {
 	unsigned nodes;
 };
 
-/* --- complaints --- */
+/* Complaints. */
 
 enum { COMPLAINT_BYTES = 1024 };
 
@@ -71,7 +72,7 @@ struct nearest {
 };
 void config_complain_nearer(struct nearest *n, const char *word);
 
-/* --- the tree --- */
+/* The tree. */
 
 /* False with a complaint: not YAML, or YAML that a configuration may not use (aliases, anchors, tags, several
  * documents, duplicate keys). builtin: the text is our own and its lines mean nothing to the operator. */
@@ -81,7 +82,7 @@ const struct node *config_tree_member(const struct node *map, span key); /* NULL
 /* A path of the table, such as "limits.body". */
 const struct node *config_tree_find(const struct node *map, const char *path);
 
-/* --- options --- */
+/* Options. */
 
 struct option;
 
@@ -142,10 +143,20 @@ void config_type_put_plain(struct buf *out, span text); /* quoted where YAML nee
 /* Which of the words of "a|b|c" it is, or -1. */
 int config_type_choose(const char *words, span text);
 
-extern const struct option_type config_type_address, config_type_address_or_none, config_type_duration,
-	config_type_duration_or_never, config_type_size, config_type_count, config_type_number,
-	config_type_number_or_auto, config_type_yes_no, config_type_either, config_type_choice, config_type_words,
-	config_type_hosts, config_type_origins, config_type_ignored_list, config_type_ignored_word;
+/* NULL when a word of a list is fine, else what is wrong with it. A NUL stands behind it. */
+typedef const char *config_type_judge(span word);
+MUST bool config_type_bind_list(struct binding *b, const struct option *o, const struct node *n, struct words *out,
+	config_type_judge *judge);
+void config_type_print_words(const struct option *o, const void *field, struct buf *out);
+void config_type_release_words(void *field);
+void config_type_release_string(void *field);
+
+extern const struct option_type config_type_duration, config_type_duration_or_never, config_type_size,
+	config_type_count, config_type_number, config_type_number_or_auto, config_type_yes_no, config_type_either,
+	config_type_choice, config_type_words, config_type_ignored_list, config_type_ignored_word;
+
+extern const struct option_type config_address_listen, config_address_listen_or_none, config_address_hosts,
+	config_address_origins;
 
 extern const struct option_type config_place_path, config_place_upstreams, config_place_dialect,
 	config_place_request, config_place_auth, config_place_header, config_place_model_file;
@@ -163,17 +174,18 @@ void config_json_put_string(struct buf *out, span text);
 /* Appends a map as compact JSON; plain scalars mean what the core schema of YAML 1.2 says. */
 MUST bool config_json_put_node(struct buf *out, const struct node *n, struct complaint *c);
 
-/* --- from argv to a configuration --- */
+/* From argv to a configuration. */
 
 #define CONFIG_FLAGS(X) \
 	X(CONFIG, "--config", "FILE", NULL, "Reads this YAML file.") \
 	X(LISTEN, "--listen", "ADDR", "listen", "Where viewers come in.") \
 	X(ADMIN, "--admin", "ADDR|none", "admin", "Where metrics and health are.") \
-	X(UPSTREAM, "--upstream", "URL", NULL, "Where /sse-proxy gets its answers. Without routes in a FILE it is then the only " \
-		"route; otherwise this replaces upstream and dialect (auto) of that route.") \
+	X(UPSTREAM, "--upstream", "URL", NULL, "Where /sse-proxy gets its answers. Without routes in a FILE it is then " \
+		"the only route; otherwise this replaces upstream and dialect (auto) of that route.") \
 	X(MODEL, "--model", "FILE|none", "model.file", "The GGUF of the embedded model.") \
 	X(WORKERS, "--workers", "N", "workers", "Threads that carry streams.") \
-	X(CHECK, "--check-config", NULL, NULL, "Prints the configuration in force and exits; status 2 when something is wrong.") \
+	X(CHECK, "--check-config", NULL, NULL, "Prints the configuration in force and exits; status 2 when something " \
+		"is wrong.") \
 	X(VERSION, "--version", NULL, NULL, "Prints the version and exits.") \
 	X(HELP, "--help", NULL, NULL, "Prints this and exits.")
 

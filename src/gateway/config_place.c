@@ -16,7 +16,7 @@
 
 enum { SECRET_BYTES = 8192 };
 
-/* --- path --- */
+/* Path. */
 
 /* Paths that lastword answers itself. */
 static bool is_our_own(span path, bool is_prefix)
@@ -72,7 +72,7 @@ static void release_path(void *field)
 const struct option_type config_place_path = {
 	"a path such as /sse-proxy, or /v1/* for all below it", bind_path, print_path, release_path};
 
-/* --- upstream --- */
+/* Upstream. */
 
 static bool bind_upstream(struct binding *b, const struct option *o, const struct node *n, struct upstream *u)
 {
@@ -127,7 +127,7 @@ const struct option_type config_place_upstreams = {
 	"model, http://HOST:PORT/PATH, unix:/SOCKET:/PATH, or a list of them", bind_upstreams, print_upstreams,
 	release_upstreams};
 
-/* --- dialect --- */
+/* Dialect. */
 
 static bool bind_dialect(struct binding *b, const struct option *o, const struct node *n, void *field)
 {
@@ -152,7 +152,7 @@ static void print_dialect(const struct option *o, const void *field, struct buf 
 const struct option_type config_place_dialect = {
 	"auto, text, openai-chat or another dialect's name", bind_dialect, print_dialect, NULL};
 
-/* --- request --- */
+/* Request. */
 
 static bool bind_request(struct binding *b, const struct option *o, const struct node *n, void *field)
 {
@@ -175,16 +175,10 @@ static void print_request(const struct option *o, const void *field, struct buf 
 	buf_put(out, json ? span_str(json) : SPAN("{}"));
 }
 
-static void release_string(void *field)
-{
-	free(*(char **)field);
-	*(char **)field = NULL;
-}
-
 const struct option_type config_place_request = {
-	"a map that is merged into the body", bind_request, print_request, release_string};
+	"a map that is merged into the body", bind_request, print_request, config_type_release_string};
 
-/* --- credentials --- */
+/* Credentials. */
 
 static span drop_newline(span s)
 {
@@ -283,7 +277,7 @@ static void release_auth(void *field)
 const struct option_type config_place_auth = {
 	"none, client, env:NAME or file:PATH (the secret itself never stands here)", bind_auth, print_auth, release_auth};
 
-/* --- a header's name (RFC 9110 §5.6.2) --- */
+/* A header's name (RFC 9110 §5.6.2). */
 
 static bool is_token(span s)
 {
@@ -312,9 +306,9 @@ static void print_header(const struct option *o, const void *field, struct buf *
 }
 
 const struct option_type config_place_header = {
-	"auto or a header's name", bind_header, print_header, release_string};
+	"auto or a header's name", bind_header, print_header, config_type_release_string};
 
-/* --- the embedded model's file --- */
+/* The embedded model's file. */
 
 /* The default's name stands for "look for it": it is not a path, so it is not kept. */
 static bool bind_model_file(struct binding *b, const struct option *o, const struct node *n, void *field)
@@ -337,4 +331,4 @@ static void print_model_file(const struct option *o, const void *field, struct b
 }
 
 const struct option_type config_place_model_file = {
-	"a GGUF file or none", bind_model_file, print_model_file, release_string};
+	"a GGUF file or none", bind_model_file, print_model_file, config_type_release_string};

@@ -1,7 +1,8 @@
 /* The man page, from the same tables as --help, so the two cannot disagree.
  *
- * man(7) macros, and of roff only what every formatter knows. Text is escaped for roff: backslashes, minus signs (a bare
- * one may come out as a hyphen, which nobody can paste into a shell), and lines that begin with a dot or a quote. */
+ * man(7) macros, and of roff only what every formatter knows. Text is escaped for roff: backslashes, minus signs (a
+ * bare one may come out as a hyphen, which nobody can paste into a shell), and lines that begin with a dot or a quote.
+ * */
 #include "gateway/config_parts.h"
 
 static void put_text(struct buf *out, span s)
@@ -69,10 +70,12 @@ static const char head[] =
 	"[\\fIflags\\fR]\n"
 	".SH DESCRIPTION\n"
 	"lastword stands between a web page or an SDK and an LLM server and streams the answers. Every stream ends with\n"
-	"exactly one last word, and it is true: \\fIclose\\fR is said only when there is evidence that the answer is whole,\n"
-	"\\fIfailed\\fR with its cause in every other case. Viewers whose connection broke come back and miss nothing.\n"
+	"exactly one last word, and it is true: \\fIclose\\fR is said only when there is evidence that the answer is\n"
+	"whole, \\fIfailed\\fR with its cause in every other case. Viewers whose connection broke come back\n"
+	"and miss nothing.\n"
 	".PP\n"
-	"Once it listens it prints one line with its addresses on standard output. Its log is JSON lines on standard error.\n"
+	"Once it listens it prints one line with its addresses on standard output. Its log, JSON lines, is on\n"
+	"standard error.\n"
 	".SH FLAGS\n"
 	"Flags win over the file.\n";
 
@@ -88,11 +91,11 @@ static const char routes[] =
 
 static const char tail[] =
 	".SH SIGNALS\n"
-	"SIGTERM and SIGINT drain: running streams may end within \\fBdrain\\fR; the second one ends them at once, still with\n"
-	"their last words.\n"
+	"SIGTERM and SIGINT drain: running streams may end within \\fBdrain\\fR; the second one ends them at once, still\n"
+	"with their last words.\n"
 	".SH EXIT STATUS\n"
-	"0 after a drain, 1 for a failure at run time, 2 for a wrong command line or configuration. A mistake in the file is\n"
-	"said as FILE:LINE:COLUMN: what is wrong, what was expected.\n"
+	"0 after a drain, 1 for a failure at run time, 2 for a wrong command line or configuration. A mistake in the file\n"
+	"is said as FILE:LINE:COLUMN: what is wrong, what was expected.\n"
 	".SH EXAMPLES\n"
 	".nf\n"
 	"lastword\n"

@@ -3,8 +3,8 @@
  * libyaml's events carry a line and a column, its own document loader throws half of that away, and the mapping
  * libraries above it report wrong lines; so the events are gathered here into the smallest tree that the binder needs.
  *
- * YAML is more than a configuration should be. Refused: aliases and anchors (ten lines of them can mean gigabytes, and a
- * reader of the file cannot see what holds), tags, several documents, keys that are not plain words, and duplicate
+ * YAML is more than a configuration should be. Refused: aliases and anchors (ten lines of them can mean gigabytes, and
+ * a reader of the file cannot see what holds), tags, several documents, keys that are not plain words, and duplicate
  * keys, of which YAML libraries silently take the last.
  *
  * Invariants:

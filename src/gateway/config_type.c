@@ -12,10 +12,10 @@
  *    release frees that).
  * 2. Zero bytes are every type's empty value, so release may be called on a field that was never bound.
  *
- * Paths, upstreams, dialects and credentials are in config_place.c. */
+ * Addresses, hosts and origins are in config_address.c; paths, upstreams, dialects and credentials in config_place.c.
+ * */
 #include "gateway/config_parts.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -57,7 +57,7 @@ bool config_type_copy(struct binding *b, const struct node *n, span text, char *
 	return true;
 }
 
-static void release_string(void *field)
+void config_type_release_string(void *field)
 {
 	free(*(char **)field);
 	*(char **)field = NULL;
@@ -85,7 +85,7 @@ void config_type_put_plain(struct buf *out, span text)
 		config_json_put_string(out, text);
 }
 
-/* --- numbers --- */
+/* Numbers. */
 
 /* Splits "15min" into 15 and "min"; false when it does not begin with a number of sane length. */
 static bool split_number(span text, uint64_t *number, span *unit)
@@ -248,7 +248,7 @@ const struct option_type config_type_number = {"a whole number", bind_number, pr
 const struct option_type config_type_number_or_auto = {
 	"a whole number or auto", bind_number_or_auto, print_number_or_auto, NULL};
 
-/* --- words --- */
+/* Words. */
 
 static bool bind_yes_no(struct binding *b, const struct option *o, const struct node *n, void *field)
 {
@@ -351,10 +351,7 @@ const struct option_type config_type_yes_no = {"true or false", bind_yes_no, pri
 const struct option_type config_type_either = {"one word", bind_either, print_either, NULL};
 const struct option_type config_type_choice = {"one word", bind_choice, print_choice, NULL};
 
-/* --- lists --- */
-
-/* NULL when the word is fine, else what is wrong with it. */
-typedef const char *judge_word(span word);
+/* Lists. */
 
 static size_t count_children(const struct node *n)
 {
@@ -364,8 +361,8 @@ static size_t count_children(const struct node *n)
 	return count;
 }
 
-static bool bind_list(struct binding *b, const struct option *o, const struct node *n, struct words *out,
-	judge_word *judge)
+bool config_type_bind_list(struct binding *b, const struct option *o, const struct node *n, struct words *out,
+	config_type_judge *judge)
 {
 	if (n->kind != NODE_LIST)
 		return config_type_wrong(b, o, n, "a single value or a map");
@@ -386,7 +383,7 @@ static bool bind_list(struct binding *b, const struct option *o, const struct no
 	return true;
 }
 
-static void print_words(const struct option *o, const void *field, struct buf *out)
+void config_type_print_words(const struct option *o, const void *field, struct buf *out)
 {
 	const struct words *w = field;
 	buf_put_byte(out, '[');
@@ -397,7 +394,7 @@ static void print_words(const struct option *o, const void *field, struct buf *o
 	buf_put_byte(out, ']');
 }
 
-static void release_words(void *field)
+void config_type_release_words(void *field)
 {
 	struct words *w = field;
 	for (size_t i = 0; i < w->n; i++)
@@ -410,61 +407,12 @@ static const char *judge_nothing(span word) { return NULL; }
 
 static bool bind_words(struct binding *b, const struct option *o, const struct node *n, void *field)
 {
-	return bind_list(b, o, n, field, judge_nothing);
+	return config_type_bind_list(b, o, n, field, judge_nothing);
 }
 
-static bool is_ip(const char *text)
-{
-	unsigned char address[sizeof(struct in6_addr)];
-	return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
-}
-
-static const char *judge_host(span word)
-{
-	if (is_ip(word.p)) /* a node's text has a NUL behind it */
-		return NULL;
-	for (size_t i = 0; i < word.n; i++)
-		if (word.p[i] == ':')
-			return "has a port";
-		else if (!isalnum((unsigned char)word.p[i]) && !strchr(".-_", word.p[i]))
-			return "is not a host's name";
-	return NULL;
-}
-
-static bool bind_hosts(struct binding *b, const struct option *o, const struct node *n, void *field)
-{
-	return bind_list(b, o, n, field, judge_host);
-}
-
-/* As browsers write them (RFC 6454 §6.2): lower case, no path, not even a slash. `null` and `*` would open the door
- * to every page. */
-static const char *judge_origin(span word)
-{
-	span rest = span_starts(word, SPAN("https://")) ? span_from(word, 8)
-		: span_starts(word, SPAN("http://"))    ? span_from(word, 7)
-		                                        : (span){0};
-	if (rest.n == 0)
-		return "is no origin";
-	for (size_t i = 0; i < rest.n; i++)
-		if (isupper((unsigned char)rest.p[i]))
-			return "has capital letters, which browsers never send";
-		else if (!isalnum((unsigned char)rest.p[i]) && !strchr(".-_:[]", rest.p[i]))
-			return rest.p[i] == '/' ? "has a path" : "is no origin";
-	return NULL;
-}
-
-static bool bind_origins(struct binding *b, const struct option *o, const struct node *n, void *field)
-{
-	return bind_list(b, o, n, field, judge_origin);
-}
-
-const struct option_type config_type_words = {"a list of words", bind_words, print_words, release_words};
-const struct option_type config_type_hosts = {
-	"a list of host names without ports", bind_hosts, print_words, release_words};
-const struct option_type config_type_origins = {
-	"a list of origins such as https://chat.example", bind_origins, print_words, release_words};
-
-/* --- values that this version only checks, because it has no use for them yet (config_later.c) --- */
+const struct option_type config_type_words = {
+	"a list of words", bind_words, config_type_print_words, config_type_release_words};
+/* Values that this version only checks, because it has no use for them yet (config_later.c). */
 
 static bool bind_ignored_list(struct binding *b, const struct option *o, const struct node *n, void *field)
 {
@@ -484,59 +432,3 @@ static void print_initial(const struct option *o, const void *field, struct buf 
 
 const struct option_type config_type_ignored_list = {"a list", bind_ignored_list, print_initial, NULL};
 const struct option_type config_type_ignored_word = {"a word", bind_ignored_word, print_initial, NULL};
-
-/* --- addresses to listen on --- */
-
-static bool is_port(span text)
-{
-	uint64_t number;
-	span rest;
-	return text.n <= 5 && split_number(text, &number, &rest) && rest.n == 0 && number <= 65535;
-}
-
-static bool is_listen_host(span host)
-{
-	char text[64];
-	if (host.n == 0 || span_is(host, "localhost"))
-		return true;
-	bool bracketed = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
-	span inner = bracketed ? (span){host.p + 1, host.n - 2} : host;
-	if (inner.n >= sizeof text)
-		return false;
-	memcpy(text, inner.p, inner.n);
-	text[inner.n] = 0;
-	unsigned char address[sizeof(struct in6_addr)];
-	return inet_pton(bracketed ? AF_INET6 : AF_INET, text, address) == 1;
-}
-
-static bool bind_address(struct binding *b, const struct option *o, const struct node *n, void *field)
-{
-	span text;
-	if (!config_type_scalar(b, o, n, &text))
-		return false;
-	const char *colon = memrchr(text.p, ':', text.n);
-	if (!colon)
-		return config_type_wrong(b, o, n, "\"%s\" has no port", config_complain_show(text).text);
-	size_t at = (size_t)(colon - text.p);
-	if (!is_port(span_from(text, at + 1)))
-		return config_type_wrong(b, o, n, "\"%s\" has no port from 0 to 65535", config_complain_show(text).text);
-	if (!is_listen_host(span_first(text, at)))
-		return config_type_wrong(b, o, n, "\"%s\" has no address of this machine", config_complain_show(text).text);
-	return config_type_copy(b, n, text, field);
-}
-
-static bool bind_address_or_none(struct binding *b, const struct option *o, const struct node *n, void *field)
-{
-	return (n->kind == NODE_SCALAR && span_is(n->text, "none")) || bind_address(b, o, n, field);
-}
-
-static void print_address(const struct option *o, const void *field, struct buf *out)
-{
-	const char *text = *(char *const *)field;
-	config_type_put_plain(out, text ? span_str(text) : SPAN("none"));
-}
-
-const struct option_type config_type_address = {
-	"IPv4:PORT, [IPv6]:PORT, localhost:PORT or :PORT", bind_address, print_address, release_string};
-const struct option_type config_type_address_or_none = {
-	"IPv4:PORT, [IPv6]:PORT, localhost:PORT, :PORT or none", bind_address_or_none, print_address, release_string};

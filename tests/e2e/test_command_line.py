@@ -1,4 +1,4 @@
-"""The command line and the file, from the outside: exit status, the place of a mistake, and nothing started in between."""
+"""The command line and the file, from the outside: exit status, the place of a mistake, nothing started in between."""
 
 import os
 import socket
@@ -49,7 +49,7 @@ def expect_refusal(answer, *words):
         assert word in err
 
 
-# --- what needs no configuration ---
+# What needs no configuration.
 
 
 def test_version():
@@ -72,7 +72,7 @@ def test_help_wins_over_what_follows():
     assert lastword("--help", "--nonsense")[0] == 0
 
 
-# --- the command line ---
+# The command line.
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,11 @@ def test_upstream_without_a_file_is_the_only_route():
 
 
 def test_upstream_needs_the_pages_route(check):
-    expect_refusal(check(ROUTE.format("data: json"), "--upstream", "http://127.0.0.1:9/"), "lastword: --upstream: ", "/sse-proxy")
+    answer = check(ROUTE.format("data: json"), "--upstream", "http://127.0.0.1:9/")
+    expect_refusal(answer, "lastword: --upstream: ", "/sse-proxy")
 
 
-# --- the file ---
+# The file.
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,10 @@ def test_upstream_needs_the_pages_route(check):
         ("memory: 1MB\n", ["lw.yaml:1:9: memory: ", "expected a size"]),
         ("retry: 0\n", ["lw.yaml:1:8: retry: ", "expected at least"]),
         ("keep: 1s\nkeep: 2s\n", ["lw.yaml:2:1: ", "said before in line 1"]),
-        ("routes:\n- {path: /x, upstream: model}\n- {path: /x, upstream: model}\n", ["lw.yaml:3:10: ", "a second route /x"]),
+        (
+            "routes:\n- {path: /x, upstream: model}\n- {path: /x, upstream: model}\n",
+            ["lw.yaml:3:10: ", "a second route /x"],
+        ),
         ("routes: []\n", ["lw.yaml:1:9: ", "at least one route"]),
         ("routes:\n- {path: /x, upstream: model, grace: 1s}\n", ["lw.yaml:2:", "3 × retry"]),
         (ROUTE.format("request: {a: 1}"), ["lw.yaml:2:", "request: "]),
@@ -218,20 +222,22 @@ def test_F10_secrets_are_not_printed(check):
     assert "canary" not in out + err
 
 
-# --- the listener ---
+# The listener.
+
+ONE_ROUTE = ["--admin", "none", "--upstream", "http://127.0.0.1:9/"]
 
 
 def test_E18_a_port_in_use_is_an_error():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        status, out, err = lastword("--listen", f"127.0.0.1:{port}", "--admin", "none", "--upstream", "http://127.0.0.1:9/")
+        status, out, err = lastword("--listen", f"127.0.0.1:{port}", *ONE_ROUTE)
     assert status == 1
     assert out == ""
     assert str(port) in err
 
 
 def test_an_address_of_another_machine_is_an_error():
-    status, out, err = lastword("--listen", "192.0.2.1:0", "--admin", "none", "--upstream", "http://127.0.0.1:9/")
+    status, out, err = lastword("--listen", "192.0.2.1:0", *ONE_ROUTE)
     assert status == 1
     assert out == ""
     assert "192.0.2.1" in err

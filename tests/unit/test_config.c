@@ -40,7 +40,8 @@ static void expect_complaint(const char *yaml, const char *place, const char *wo
 static struct config *parse_route(const char *members)
 {
 	char yaml[2048];
-	snprintf(yaml, sizeof yaml, "routes:\n  - { path: /x, upstream: http://h/generate%s%s }\n", *members ? ", " : "", members);
+	snprintf(yaml, sizeof yaml, "routes:\n  - { path: /x, upstream: http://h/generate%s%s }\n",
+		*members ? ", " : "", members);
 	return parse(yaml);
 }
 
@@ -61,7 +62,7 @@ static char *printed(const struct config *c)
 	return out.p;
 }
 
-/* --- defaults --- */
+/* Defaults. */
 
 static void test_without_a_file_the_model_answers_pages_and_sdks(void **state)
 {
@@ -173,14 +174,15 @@ static void test_a_route_has_the_defaults_of_dialect_text(void **state)
 	config_destroy(c);
 }
 
-/* --- values --- */
+/* Values. */
 
 static void test_durations(void **state)
 {
 	static const struct {
 		const char *text;
 		uint64_t ms;
-	} rows[] = {{"0", 0}, {"0s", 0}, {"1ms", 1}, {"250ms", 250}, {"15s", 15000}, {"007s", 7000}, {"5min", 300000}, {"24h", 86400000}};
+	} rows[] = {{"0", 0}, {"0s", 0}, {"1ms", 1}, {"250ms", 250}, {"15s", 15000}, {"007s", 7000}, {"5min", 300000},
+		{"24h", 86400000}};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char yaml[64];
 		snprintf(yaml, sizeof yaml, "heartbeat: %s", rows[i].text);
@@ -209,7 +211,8 @@ static void test_sizes(void **state)
 	static const struct {
 		const char *text;
 		uint64_t bytes;
-	} rows[] = {{"0", 0}, {"1", 1}, {"4096", 4096}, {"64KiB", 65536}, {"16MiB", 16 << 20}, {"1GiB", 1 << 30}, {"4095MiB", 4095ull << 20}};
+	} rows[] = {{"0", 0}, {"1", 1}, {"4096", 4096}, {"64KiB", 65536}, {"16MiB", 16 << 20}, {"1GiB", 1 << 30},
+		{"4095MiB", 4095ull << 20}};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char members[64];
 		snprintf(members, sizeof members, "stream: %s", rows[i].text);
@@ -225,7 +228,8 @@ static void test_sizes(void **state)
 
 static void test_counts_and_words(void **state)
 {
-	struct config *c = parse("limits: { streams: 0, connections: 5 }\nmodel: { threads: 2, slots: 1, queue: 0, file: a.gguf }\nworkers: 1\n");
+	struct config *c = parse("limits: { streams: 0, connections: 5 }\n"
+		"model: { threads: 2, slots: 1, queue: 0, file: a.gguf }\nworkers: 1\n");
 	assert_int_equal(c->limits.streams, 0);
 	assert_int_equal(c->limits.connections, 5);
 	assert_int_equal(c->model.threads, 2);
@@ -234,7 +238,8 @@ static void test_counts_and_words(void **state)
 	assert_string_equal(c->model.file, "a.gguf");
 	assert_int_equal(c->workers, 1);
 	config_destroy(c);
-	c = parse_route("finish: optional, end_marker: none, data: json, half_close: true, end_events: [], end_data: [\"\\x7f\", '<eos>']");
+	c = parse_route("finish: optional, end_marker: none, data: json, half_close: true, end_events: [], "
+		"end_data: [\"\\x7f\", '<eos>']");
 	assert_true(c->route[0].finish_optional && c->route[0].json && c->route[0].half_close);
 	assert_int_equal(c->route[0].end_marker, END_MARKER_NONE);
 	assert_int_equal(c->route[0].text.end_events.n, 0);
@@ -254,9 +259,12 @@ static void test_counts_and_words(void **state)
 
 static void test_listen_addresses(void **state)
 {
-	static const char *const good[] = {"127.0.0.1:0", "0.0.0.0:65535", "':80'", "localhost:8080", "'[::1]:8080'", "'[::]:0'"};
-	static const char *const bad[] = {"8080", "127.0.0.1", "'127.0.0.1:'", "127.0.0.1:65536", "127.0.0.1:080000", "127.0.0.1:8o",
-		"1.2.3:80", "example.org:80", "'::1:80'", "'[::1]'", "'[::1:80'", "'[127.0.0.1]:80'", "':+80'", "http://127.0.0.1:80"};
+	static const char *const good[] = {"127.0.0.1:0", "0.0.0.0:65535", "':80'", "localhost:8080", "'[::1]:8080'",
+		"'[::]:0'"};
+	static const char *const bad[] = {"8080", "127.0.0.1", "'127.0.0.1:'", "127.0.0.1:65536", "127.0.0.1:080000",
+		"127.0.0.1:8o",
+		"1.2.3:80", "example.org:80", "'::1:80'", "'[::1]'", "'[::1:80'", "'[127.0.0.1]:80'", "':+80'",
+			"http://127.0.0.1:80"};
 	char yaml[128];
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
 		snprintf(yaml, sizeof yaml, "listen: %s\nadmin: none\n", good[i]);
@@ -276,7 +284,8 @@ static void test_listen_addresses(void **state)
 
 static void test_hosts_and_origins(void **state)
 {
-	struct config *c = parse("hosts: [chat.example, 10.0.0.1, '::1']\nallow_origins: ['https://a.example', 'http://b:8080', 'http://[::1]:1']\n");
+	struct config *c = parse("hosts: [chat.example, 10.0.0.1, '::1']\n"
+		"allow_origins: ['https://a.example', 'http://b:8080', 'http://[::1]:1']\n");
 	assert_int_equal(c->hosts.n, 3);
 	assert_string_equal(c->hosts.word[2], "::1");
 	assert_int_equal(c->allow_origins.n, 3);
@@ -285,7 +294,8 @@ static void test_hosts_and_origins(void **state)
 	expect_complaint("hosts: ['http://a']", "t.yaml:1:9: hosts: ", "without ports");
 	expect_complaint("hosts: [a b]", "t.yaml:1:9: hosts: ", "not a host's name");
 	expect_complaint("hosts: ['']", "t.yaml:1:9: hosts: ", "no value");
-	static const char *const bad[] = {"'*'", "null", "a.example", "https://", "https://a/", "https://A", "https://a?b", "ftp://a", "https://u@a"};
+	static const char *const bad[] = {"'*'", "null", "a.example", "https://", "https://a/", "https://A",
+		"https://a?b", "ftp://a", "https://u@a"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		char yaml[128];
 		snprintf(yaml, sizeof yaml, "allow_origins: [%s]\n", bad[i]);
@@ -295,25 +305,30 @@ static void test_hosts_and_origins(void **state)
 
 static void test_paths(void **state)
 {
-	static const char *const bad[] = {"x", "''", "/a/../b", "/a*", "/*/b", "/a?b", "/a#b", "//a", "/a b\\", "/streams", "/streams/*", "/streams/x",
+	static const char *const bad[] = {"x", "''", "/a/../b", "/a*", "/*/b", "/a?b", "/a#b", "//a", "/a b\\",
+		"/streams", "/streams/*", "/streams/x",
 		"/lastword.js", "/", "/%2e%2e/a", "/\xc3\xa9"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		char yaml[256];
 		snprintf(yaml, sizeof yaml, "routes:\n  - path: %s\n    upstream: http://h/\n", bad[i]);
 		expect_complaint(yaml, "t.yaml:2:11: path: ", "expected a path");
 	}
-	struct config *c = parse("routes:\n  - { path: /*, upstream: http://h/ }\n  - { path: /a, upstream: http://h/ }\n  - { path: /a/*, upstream: http://h/ }\n");
+	struct config *c = parse("routes:\n  - { path: /*, upstream: http://h/ }\n"
+		"  - { path: /a, upstream: http://h/ }\n  - { path: /a/*, upstream: http://h/ }\n");
 	assert_string_equal(c->route[0].path, "/");
 	assert_true(c->route[0].is_prefix);
 	assert_int_equal(c->route[0].kind, ROUTE_PASSTHROUGH);
 	config_destroy(c);
-	expect_complaint("routes:\n- {path: /a, upstream: http://h/}\n- {path: /a, upstream: http://i/}\n", "t.yaml:3:10: path: ", "a second route /a");
-	expect_complaint("routes:\n- {path: /a/*, upstream: http://h/}\n- {path: /a/*, upstream: http://i/}\n", "t.yaml:3:10: path: ", "a second route /a/*");
+	expect_complaint("routes:\n- {path: /a, upstream: http://h/}\n- {path: /a, upstream: http://i/}\n",
+		"t.yaml:3:10: path: ", "a second route /a");
+	expect_complaint("routes:\n- {path: /a/*, upstream: http://h/}\n- {path: /a/*, upstream: http://i/}\n",
+		"t.yaml:3:10: path: ", "a second route /a/*");
 }
 
 static void test_upstreams(void **state)
 {
-	struct config *c = parse("routes:\n  - { path: /a, upstream: unix:/run/x.sock:/generate }\n  - { path: /b, upstream: [http://h:81/q?r=1] }\n");
+	struct config *c = parse("routes:\n  - { path: /a, upstream: unix:/run/x.sock:/generate }\n"
+		"  - { path: /b, upstream: [http://h:81/q?r=1] }\n");
 	assert_int_equal(c->route[0].upstream[0].url.scheme, URL_UNIX);
 	assert_true(span_is(c->route[0].upstream[0].url.socket, "/run/x.sock"));
 	assert_true(span_is(c->route[0].upstream[0].url.path, "/generate"));
@@ -325,7 +340,8 @@ static void test_upstreams(void **state)
 	expect_complaint("routes:\n- upstream: model\n", "t.yaml:2:3: ", "without path");
 	expect_complaint("routes:\n- {path: /a, upstream: []}\n", "t.yaml:2:24: upstream: ", "an empty list");
 	expect_complaint("routes:\n- {path: /a, upstream: h:80}\n", "t.yaml:2:24: upstream: ", "expected model, http://");
-	expect_complaint("routes:\n- {path: /a, upstream: ftp://h/}\n", "t.yaml:2:24: upstream: ", "expected model, http://");
+	expect_complaint("routes:\n- {path: /a, upstream: ftp://h/}\n", "t.yaml:2:24: upstream: ",
+		"expected model, http://");
 }
 
 static void test_a_password_in_an_url_is_refused_and_not_shown(void **state)
@@ -336,7 +352,7 @@ static void test_a_password_in_an_url_is_refused_and_not_shown(void **state)
 	assert_null(strstr(c.text, "hunter2"));
 }
 
-/* --- request --- */
+/* Request. */
 
 static void expect_request(const char *yaml, const char *json)
 {
@@ -354,7 +370,8 @@ static void test_request_becomes_json_by_the_core_schema(void **state)
 {
 	expect_request("{}", NULL);
 	expect_request("{ model: tiny, temperature: 0.20 }", "{\"model\":\"tiny\",\"temperature\":0.20}");
-	expect_request("{ a: , b: ~, c: null, d: NULL, e: nULL }", "{\"a\":null,\"b\":null,\"c\":null,\"d\":null,\"e\":\"nULL\"}");
+	expect_request("{ a: , b: ~, c: null, d: NULL, e: nULL }",
+		"{\"a\":null,\"b\":null,\"c\":null,\"d\":null,\"e\":\"nULL\"}");
 	expect_request("{ a: true, b: False, c: yes, d: 'true' }", "{\"a\":true,\"b\":false,\"c\":\"yes\",\"d\":\"true\"}");
 }
 
@@ -362,10 +379,14 @@ static void test_numbers_of_a_request_keep_their_digits(void **state)
 {
 	static const struct {
 		const char *yaml, *json;
-	} rows[] = {{"0", "0"}, {"-0", "-0"}, {"+7", "7"}, {"007", "7"}, {"12345678901234567890123", "12345678901234567890123"},
-		{"0x1F", "31"}, {"0o17", "15"}, {"0xffffffffffffffff", "18446744073709551615"}, {"1.50", "1.50"}, {"1.", "1"}, {".5", "0.5"}, {"-.5", "-0.5"},
-		{"1e5", "1e5"}, {"1.5E-3", "1.5e-3"}, {"1e+5", "1e+5"}, {"1e", "\"1e\""}, {".", "\".\""}, {"1_000", "\"1_000\""},
-		{"0b1", "\"0b1\""}, {"0x", "\"0x\""}, {"0o8", "\"0o8\""}, {"1.2.3", "\"1.2.3\""}, {"12:30", "\"12:30\""}, {"'5'", "\"5\""}, {"\"5\"", "\"5\""}};
+	} rows[] = {{"0", "0"}, {"-0", "-0"}, {"+7", "7"}, {"007", "7"}, {"12345678901234567890123",
+		"12345678901234567890123"},
+		{"0x1F", "31"}, {"0o17", "15"}, {"0xffffffffffffffff", "18446744073709551615"}, {"1.50", "1.50"}, {"1.",
+			"1"}, {".5", "0.5"}, {"-.5", "-0.5"},
+		{"1e5", "1e5"}, {"1.5E-3", "1.5e-3"}, {"1e+5", "1e+5"}, {"1e", "\"1e\""}, {".", "\".\""}, {"1_000",
+			"\"1_000\""},
+		{"0b1", "\"0b1\""}, {"0x", "\"0x\""}, {"0o8", "\"0o8\""}, {"1.2.3", "\"1.2.3\""}, {"12:30", "\"12:30\""},
+			{"'5'", "\"5\""}, {"\"5\"", "\"5\""}};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char yaml[128], json[128];
 		snprintf(yaml, sizeof yaml, "{ a: %s }", rows[i].yaml);
@@ -397,7 +418,7 @@ static void test_text_upstreams_have_no_body_for_a_request(void **state)
 	config_destroy(parse("routes:\n- { path: /a/*, upstream: http://h/, request: { a: 1 } }\n"));
 }
 
-/* --- rules --- */
+/* Rules. */
 
 static void test_grace_leaves_time_to_come_back(void **state)
 {
@@ -406,16 +427,20 @@ static void test_grace_leaves_time_to_come_back(void **state)
 	struct config *c = parse_route("grace: never");
 	assert_true(c->route[0].grace_ms == NEVER_MS);
 	config_destroy(c);
-	expect_complaint("routes:\n- { path: /x, upstream: model, grace: 2999ms }\n", "t.yaml:2:39: grace: ", "expected 0, never or at least 3000 ms");
+	expect_complaint("routes:\n- { path: /x, upstream: model, grace: 2999ms }\n", "t.yaml:2:39: grace: ",
+		"expected 0, never or at least 3000 ms");
 	expect_complaint("retry: 2s\n", "t.yaml:1:8: grace: ", "(the default) is shorter than 3 × retry");
-	config_destroy(parse("retry: 2s\nroutes:\n- { path: /x, upstream: model, grace: 6s }\n- { path: /p, upstream: model, kind: passthrough, grace: 1s }\n"));
+	config_destroy(parse("retry: 2s\nroutes:\n- { path: /x, upstream: model, grace: 6s }\n"
+		"- { path: /p, upstream: model, kind: passthrough, grace: 1s }\n"));
 }
 
 static void test_the_model_speaks_one_dialect(void **state)
 {
 	config_destroy(parse("routes:\n- { path: /x, upstream: model, dialect: openai-chat }\n"));
-	expect_complaint("routes:\n- { path: /x, upstream: model, dialect: text }\n", "t.yaml:2:41: dialect: ", "does not speak text");
-	expect_complaint("routes:\n- { path: /x/*, upstream: model, dialect: text }\n", "t.yaml:2:43: dialect: ", "does not speak text");
+	expect_complaint("routes:\n- { path: /x, upstream: model, dialect: text }\n", "t.yaml:2:41: dialect: ",
+		"does not speak text");
+	expect_complaint("routes:\n- { path: /x/*, upstream: model, dialect: text }\n", "t.yaml:2:43: dialect: ",
+		"does not speak text");
 	expect_complaint("model: { file: none }\n", "t.yaml:1:16: ", "route /sse-proxy needs it");
 }
 
@@ -426,7 +451,7 @@ static void test_end_markers_are_for_text(void **state)
 	expect_route_complaint("dialect: openai-chat, end_marker: none", "rules of its own");
 }
 
-/* --- credentials --- */
+/* Credentials. */
 
 static char *write_secret(const char *bytes, size_t n)
 {
@@ -492,7 +517,8 @@ static void test_secrets_come_from_the_environment(void **state)
 	config_destroy(c);
 	setenv("LASTWORD_TEST_KEY", "canary\x1b[0m", 1);
 	struct complaint complaint = {.file = "t.yaml"};
-	assert_null(config_parse(SPAN("routes:\n- { path: /x, upstream: http://h/, auth: env:LASTWORD_TEST_KEY }\n"), &complaint));
+	assert_null(config_parse(SPAN("routes:\n- { path: /x, upstream: http://h/, auth: env:LASTWORD_TEST_KEY }\n"),
+		&complaint));
 	assert_non_null(strstr(complaint.text, "control characters"));
 	assert_null(strstr(complaint.text, "canary"));
 	unsetenv("LASTWORD_TEST_KEY");
@@ -516,7 +542,7 @@ static void test_clients_credentials_are_for_passthrough(void **state)
 	expect_route_complaint("auth_header: 'a b'", "a header's name");
 }
 
-/* --- the file's form --- */
+/* The file's form. */
 
 static void test_E16_mistakes_name_their_place(void **state)
 {
@@ -527,7 +553,8 @@ static void test_E16_mistakes_name_their_place(void **state)
 	expect_complaint("limits.body: 5\n", "t.yaml:1:1: ", "a map in a map");
 	expect_complaint("limits: 5\n", "t.yaml:1:9: ", "a single value, expected a map");
 	expect_complaint("limits:\n", "t.yaml:1:8: ", "no value, expected a map");
-	expect_complaint("routes:\n- { path: /x, upstream: model, graec: 5s }\n", "t.yaml:2:32: ", "did you mean \"grace\"?");
+	expect_complaint("routes:\n- { path: /x, upstream: model, graec: 5s }\n", "t.yaml:2:32: ",
+		"did you mean \"grace\"?");
 	expect_complaint("routes: /x\n", "t.yaml:1:9: routes: ", "a single value");
 	expect_complaint("routes: []\n", "t.yaml:1:9: routes: ", "an empty list");
 	expect_complaint("routes: {}\n", "t.yaml:1:9: routes: ", "a map");
@@ -589,26 +616,30 @@ static void test_size_and_depth_are_limited(void **state)
 	buf_finish(&yaml);
 }
 
-/* --- not in this version --- */
+/* Not in this version. */
 
 static void test_what_this_version_lacks_is_refused(void **state)
 {
 	static const char *const once[] = {"tls: { cert: c.pem, key: k.pem }", "workers: 2", "trusted_proxies: [10.0.0.1]",
 		"keys: [{ name: a, key: env:HOME }]"};
-	static const char *const of_route[] = {"retry_on: [503]", "dialect: gemini", "dialect: anthropic", "ca: /etc/ca.pem",
+	static const char *const of_route[] = {"retry_on: [503]", "dialect: gemini", "dialect: anthropic",
+		"ca: /etc/ca.pem",
 		"attach_retries: true", "done_after_error: true"};
 	for (size_t i = 0; i < sizeof once / sizeof *once; i++)
 		expect_complaint(once[i], "t.yaml:1:", "not in this version");
 	for (size_t i = 0; i < sizeof of_route / sizeof *of_route; i++)
 		expect_route_complaint(of_route[i], "not in this version");
-	expect_complaint("routes:\n- { path: /x, upstream: https://h/ }\n", "t.yaml:2:25: upstream: ", "not in this version");
-	expect_complaint("routes:\n- { path: /x, upstream: [model, http://h/] }\n", "t.yaml:2:25: upstream: ", "not in this version");
+	expect_complaint("routes:\n- { path: /x, upstream: https://h/ }\n", "t.yaml:2:25: upstream: ",
+		"not in this version");
+	expect_complaint("routes:\n- { path: /x, upstream: [model, http://h/] }\n", "t.yaml:2:25: upstream: ",
+		"not in this version");
 	expect_route_complaint("dialect: gmini", "unknown dialect");
 	config_destroy(parse("workers: auto\ntrusted_proxies: []\nkeys: []\ntls: {}\n"));
-	config_destroy(parse_route("retry_on: [], dialect: auto, ca: system, attach_retries: false, done_after_error: false"));
+	config_destroy(parse_route("retry_on: [], dialect: auto, ca: system, attach_retries: false, "
+		"done_after_error: false"));
 }
 
-/* --- printing --- */
+/* Printing. */
 
 static void expect_same_again(const char *yaml)
 {
@@ -626,9 +657,12 @@ static void expect_same_again(const char *yaml)
 static void test_what_is_printed_means_the_same(void **state)
 {
 	expect_same_again("");
-	expect_same_again("listen: '[::1]:0'\nadmin: none\nhosts: ['::1', a]\nallow_origins: ['http://a:1']\nmodel: { file: './a b: #c' }\nkeep: 90s\n"
+	expect_same_again("listen: '[::1]:0'\nadmin: none\nhosts: ['::1', a]\nallow_origins: ['http://a:1']\n"
+		"model: { file: './a b: #c' }\nkeep: 90s\n"
 			  "memory: 1048577\nlimits: { streams: 0 }\n");
-	expect_same_again("routes:\n- { path: /a, upstream: 'unix:/a b:/c', grace: never, auth: env:HOME, end_events: ['-', 'a, b'], end_data: [\"\\t]\"] }\n"
+	expect_same_again("routes:\n"
+		"- { path: /a, upstream: 'unix:/a b:/c', grace: never, auth: env:HOME,"
+			  "  end_events: ['-', 'a, b'], end_data: [\"\\t]\"] }\n"
 			  "- { path: /*, upstream: model, request: { a: { 'b\"\\': [1, null, \"\\u2028\"] } }, auth: client }\n");
 }
 
@@ -654,11 +688,13 @@ static void test_every_option_is_documented(void **state)
 	}
 	for (enum flag f = 0; f < FLAGS; f++)
 		assert_non_null(strstr(help.p, config_cli_rows[f].name));
+	for (size_t i = 0; i < man.n; i++) /* roff's escapes are for what lies beyond */
+		assert_true((unsigned char)man.p[i] < 0x80);
 	buf_finish(&help);
 	buf_finish(&man);
 }
 
-/* --- the command line --- */
+/* The command line. */
 
 static enum config_action load(struct config **out, struct complaint *c, const char *const *args)
 {
@@ -734,14 +770,16 @@ static void test_upstream_alone_is_the_only_route(void **state)
 static void test_upstream_replaces_that_of_the_page(void **state)
 {
 	struct config *c = run(ARGS("--upstream", "http://h/", "--config",
-		"routes:\n- { path: /a, upstream: http://i/ }\n- { path: /sse-proxy, upstream: model, dialect: openai-chat, data: json }\n"));
+		"routes:\n- { path: /a, upstream: http://i/ }\n"
+			"- { path: /sse-proxy, upstream: model, dialect: openai-chat, data: json }\n"));
 	assert_string_equal(c->route[0].upstream[0].text, "http://i/");
 	assert_string_equal(c->route[1].upstream[0].text, "http://h/");
 	assert_true(c->route[1].dialect_auto);
 	assert_true(c->route[1].json);
 	assert_false(config_wants_model(c));
 	config_destroy(c);
-	expect_wrong(ARGS("--upstream", "http://h/", "--config", "routes:\n- { path: /a, upstream: http://i/ }\n"), "lastword: --upstream: ",
+	expect_wrong(ARGS("--upstream", "http://h/", "--config", "routes:\n- { path: /a, upstream: http://i/ }\n"),
+		"lastword: --upstream: ",
 		"no route /sse-proxy");
 }
 
@@ -775,10 +813,12 @@ static void test_help_and_version_need_nothing_else(void **state)
 	config_destroy(config);
 }
 
-/* --- nothing breaks it --- */
+/* Nothing breaks it. */
 
-static const char rich[] = "listen: ':1'\nhosts: [a, b]\nlimits: { body: 1KiB }\nroutes:\n  - path: /x\n    upstream: [http://h/v1/chat/completions]\n"
-			   "    request: { a: [1, \"\\u00e9\", { b: ~ }] }\n    auth: env:HOME\n    end_data: ['x']\n  - { path: /y/*, upstream: model }\n";
+static const char rich[] = "listen: ':1'\nhosts: [a, b]\nlimits: { body: 1KiB }\nroutes:\n  - path: /x\n"
+	"    upstream: [http://h/v1/chat/completions]\n"
+			   "    request: { a: [1, \"\\u00e9\", { b: ~ }] }\n    auth: env:HOME\n    end_data: ['x']\n"
+				"  - { path: /y/*, upstream: model }\n";
 
 static void test_a_file_may_end_anywhere(void **state)
 {

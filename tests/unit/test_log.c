@@ -104,7 +104,8 @@ static void test_a_line_says_when_who_and_what(void **state)
 
 	const char *time = json_string_value(json_object_get(line, "time"));
 	int year, month, day, hour, minute, second, ms, n = 0;
-	assert_int_equal(sscanf(time, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &year, &month, &day, &hour, &minute, &second, &ms, &n), 7);
+	assert_int_equal(sscanf(time, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &year, &month, &day, &hour, &minute, &second,
+		&ms, &n), 7);
 	assert_int_equal(n, strlen("2026-01-01T00:00:00.000Z"));
 	assert_int_equal(n, strlen(time));
 	json_decref(line);

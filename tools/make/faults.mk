@@ -1,0 +1,11 @@
+# Faults by the thousand: slower than tests, and each prints what it counted.
+
+.PHONY: faults cuts kills
+faults: $B/lastword $B/lastword-model build/venv/bin/pytest ## the thinned faults, as `make test` runs them
+	$(PYTEST) tests/faults
+
+cuts: $B/lastword ## cut answers at every byte, in every way: about 15,000 runs
+	LASTWORD=$B/lastword python3 tests/faults/cut_everywhere.py
+
+kills: $B/lastword $B/lastword-model ## kill -9 the model server in mid-answer, 100 times
+	LASTWORD=$B/lastword python3 tests/faults/kill_model.py

@@ -1,10 +1,10 @@
 /* The head of an HTTP/1.1 message, judged.
  *
- * http1.c collects a head and hands it over line by line or whole; nothing here keeps state. The obvious way would be to
- * read what can be read and repair the rest, as most parsers do. But a gateway stands between two readers, and whatever
- * it repairs the other one may repair differently: that is how requests are smuggled and how the end of an answer gets
- * lost. So all that RFC 9112 allows a recipient to mend (bare LF, obs-fold, spaces around names, lists of equal lengths)
- * is refused.
+ * http1.c collects a head and hands it over line by line or whole; nothing here keeps state. The obvious way would be
+ * to read what can be read and repair the rest, as most parsers do. But a gateway stands between two readers, and
+ * whatever it repairs the other one may repair differently: that is how requests are smuggled and how the end of an
+ * answer gets lost. So all that RFC 9112 allows a recipient to mend (bare LF, obs-fold, spaces around names, lists of
+ * equal lengths) is refused.
  *
  * 1. A head that passes has one reading of its length: at most one of Content-Length and Transfer-Encoding, once, and
  *    the latter says `chunked` and nothing else.

@@ -11,7 +11,8 @@ MUST struct http1_fault head_status_line(struct http_head *head, span line);
 
 /* Splits whole lines, each with its CRLF, into table, which has room for one field a line. A request's fields whose
  * names hold '_' are left out. Sets head->fields. */
-MUST struct http1_fault head_split_fields(struct http_head *head, span lines, struct http_field *table, enum http1_role role);
+MUST struct http1_fault head_split_fields(struct http_head *head, span lines, struct http_field *table,
+	enum http1_role role);
 
 /* After the fields: framing, keep_alive, and what else a head must say or must not. */
 MUST struct http1_fault head_judge_request(struct http_head *head);

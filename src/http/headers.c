@@ -1,12 +1,12 @@
 /* Questions that are asked of a head's fields: by name, as lists, as media types, as cookies.
  *
- * The fields are an array of spans in the order in which they came, and every question walks it. The obvious way, a hash
- * table, costs more to fill than a dozen questions cost here: a head has about fifteen fields, and most names differ in
- * length from the one that is asked for.
+ * The fields are an array of spans in the order in which they came, and every question walks it. The obvious way, a
+ * hash table, costs more to fill than a dozen questions cost here: a head has about fifteen fields, and most names
+ * differ in length from the one that is asked for.
  *
  * 1. Names and tokens are compared without case; cookies' names with it (RFC 6265 §5.3).
  * 2. All spans point into the head's own bytes; nothing is copied and nothing allocated.
- * 3. A field that stands on several lines is one list (RFC 9110 §5.3): whoever asks for tokens or cookies sees them all.
+ * 3. A field that stands on several lines is one list (RFC 9110 §5.3): who asks for tokens or cookies sees them all.
  *
  * Not here: what a head may hold at all (head.c), and which fields an answer gets (server, gateway). */
 #include "http/headers.h"
@@ -79,9 +79,9 @@ static bool is_one_of(span name, const char *const *names)
 static bool is_end_to_end(span name)
 {
 	static const char *const names[] = {
-		"Host", "Content-Length", "Content-Type", "Content-Encoding", "Content-Range", "Range", "Cache-Control", "Expect",
-		"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Lastword-Key", "Cookie", "Set-Cookie",
-		"Origin", "Referer", "Sec-Fetch-Site", "Accept", "Accept-Encoding", "Location", "Retry-After",
+		"Host", "Content-Length", "Content-Type", "Content-Encoding", "Content-Range", "Range",
+		"Cache-Control", "Expect", "Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Lastword-Key", "Cookie",
+		"Set-Cookie", "Origin", "Referer", "Sec-Fetch-Site", "Accept", "Accept-Encoding", "Location", "Retry-After",
 		"Last-Event-ID", "Idempotency-Key", "Anthropic-Version", "Date", "Vary", NULL,
 	};
 	return is_one_of(name, names);

@@ -1,19 +1,20 @@
 /* The HTTP/1.1 parser: slices of bytes in, steps out.
  *
  * A head is collected until its empty line and then judged in one pass by head.c; limits are watched while it is being
- * collected. Parsing it in place, byte by byte, saves that copy and costs a state for each place where a slice may end; a
- * head is copied once for each answer, and an answer has thousands of events. A body is the other way round: it is
- * never copied, each step lends a piece of the input, and only the few bytes of framing between chunks walk through
+ * collected. Parsing it in place, byte by byte, saves that copy and costs a state for each place where a slice may
+ * end; a head is copied once for each answer, and an answer has thousands of events. A body is the other way round: it
+ * is never copied, each step lends a piece of the input, and only the few bytes of framing between chunks walk through
  * on_byte one at a time.
  *
  * 1. Whatever the slicing of the input, the steps are the same, but for where body pieces are cut: every decision is
  *    made at the byte that makes it, and never looks further into the slice.
  * 2. What has been collected is never more than the limits allow, however much lies in the slice.
  * 3. After BAD nothing is parsed. Whoever sent it does not get a second reading.
- * 4. The head is not touched between its HEAD and the call behind its END; trailers are checked and dropped, never stored.
+ * 4. The head is not touched between its HEAD and the call behind its END; trailers are checked and never stored.
  * 5. Memory is one buf and one table, kept for the connection's next message if they are small.
  *
- * Not here: what a head may say (head.c), deadlines and lingering closes (server), what an end proves (stream/ending). */
+ * Not here: what a head may say (head.c), deadlines and lingering closes (server), what an end proves
+ * (stream/ending). */
 #include "http/http1.h"
 
 #include "http/chars.h"
@@ -163,7 +164,8 @@ static enum http1_step end_start_line(struct http1 *p)
 		buf_clear(&p->text);
 		return HTTP1_MORE;
 	}
-	struct http1_fault f = p->role == HTTP1_REQUESTS ? head_request_line(&p->head, line) : head_status_line(&p->head, line);
+	struct http1_fault f =
+		p->role == HTTP1_REQUESTS ? head_request_line(&p->head, line) : head_status_line(&p->head, line);
 	if (f.message)
 		return refuse(p, f.status, f.message);
 	p->fields_at = p->line_at = p->text.n;

@@ -56,7 +56,7 @@ struct http_head {
 };
 
 struct http1_fault {
-	int status;          /* requests: what to answer: 400, 413, 414, 417, 431, 501, 503 (no memory), 505; responses: 0 */
+	int status;          /* requests: what to answer: 400, 414, 417, 431, 501, 503 (no memory), 505; responses: 0 */
 	const char *message; /* one sentence: what was wrong and what was expected; NULL: nothing */
 };
 

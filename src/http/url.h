@@ -15,8 +15,8 @@ struct url_target {
 };
 
 /* NULL when the target is fine; otherwise one sentence that says what is wrong. In the path: dot segments, broken
- * escapes, escaped control bytes, '/' and '\\' (%00, %0d, %0a, %2f, %5c), a raw backslash, "//" at the start. Anywhere: a
- * fragment, raw control or non-ASCII bytes. A query is text for somebody else: what its escapes say is not judged. */
+ * escapes, escaped control bytes, '/' and '\\' (%00, %0d, %0a, %2f, %5c), a raw backslash, "//" at the start. Anywhere:
+ * a fragment, raw control or non-ASCII bytes. A query is text for somebody else: what its escapes say is not judged. */
 MUST const char *url_split_target(span target, struct url_target *out);
 
 /* The authority of a target in absolute-form with http or https; p is NULL for other forms. */

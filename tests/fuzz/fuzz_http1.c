@@ -12,7 +12,8 @@ enum { RESPONSES = 1, ANSWERS_HEAD = 2, NARROW = 4 };
 static void begin(struct steps *s, uint8_t choice)
 {
 	struct http1_limits narrow = {.line = 24, .fields = 48, .count = 3};
-	http1_init(&s->p, choice & RESPONSES ? HTTP1_RESPONSES : HTTP1_REQUESTS, choice & NARROW ? narrow : (struct http1_limits){0});
+	http1_init(&s->p, choice & RESPONSES ? HTTP1_RESPONSES : HTTP1_REQUESTS,
+		choice & NARROW ? narrow : (struct http1_limits){0});
 	if ((choice & RESPONSES) && (choice & ANSWERS_HEAD))
 		http1_expect_no_body(&s->p);
 }

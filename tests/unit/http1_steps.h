@@ -1,5 +1,5 @@
-/* What a parser says to some bytes, written down: one line for each step, body pieces joined, so that two readings of the
- * same bytes can be compared as text. For the unit tests and the fuzzer of http1.
+/* What a parser says to some bytes, written down: one line for each step, body pieces joined, so that two readings of
+ * the same bytes can be compared as text. For the unit tests and the fuzzer of http1.
  *
  *	> POST /a 1.1 length=5 keep {Host: h}     HEAD of a request
  *	< 200 1.1 chunked keep (OK) {A: b}        HEAD of a response

@@ -38,7 +38,8 @@ static void test_the_first_field_of_a_name_counts(void **state)
 
 static void test_tokens_stand_in_lists(void **state)
 {
-	const struct http_head *h = HEAD(F("Connection", "x ,\tClose,,y"), F("connection", "z"), F("Other", "w"), F("Vary", "\"a,b\\\",c\",d"));
+	const struct http_head *h = HEAD(F("Connection", "x ,\tClose,,y"), F("connection", "z"), F("Other", "w"),
+		F("Vary", "\"a,b\\\",c\",d"));
 	assert_true(headers_has_token(h, "Connection", "x"));
 	assert_true(headers_has_token(h, "Connection", "close"));
 	assert_true(headers_has_token(h, "Connection", "y"));
@@ -65,13 +66,14 @@ static void test_hop_by_hop_fields_are_known_without_being_named(void **state)
 
 static void test_A29_connection_names_more_but_never_end_to_end_fields(void **state)
 {
-	const struct http_head *h = HEAD(F("Connection", "close, x-mine, Host, authorization, content-length, last-event-id"),
+	const struct http_head *h = HEAD(
+		F("Connection", "close, x-mine, Host, authorization, content-length, last-event-id"),
 		F("Connection", "X-Api-Key, Cookie, Idempotency-Key, Origin, Sec-Fetch-Site, Content-Type, Accept, X-Late"));
 	assert_true(is_hop(h, "X-Mine"));
 	assert_true(is_hop(h, "x-late"));
 	assert_false(is_hop(h, "X-Other"));
-	static const char *const kept[] = {"Host", "Authorization", "Content-Length", "Last-Event-ID", "X-Api-Key", "Cookie",
-		"Idempotency-Key", "Origin", "Sec-Fetch-Site", "Content-Type", "Accept"};
+	static const char *const kept[] = {"Host", "Authorization", "Content-Length", "Last-Event-ID", "X-Api-Key",
+		"Cookie", "Idempotency-Key", "Origin", "Sec-Fetch-Site", "Content-Type", "Accept"};
 	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
 		assert_false(is_hop(h, kept[i]));
 }
@@ -104,7 +106,8 @@ static void test_a_quote_in_one_cookie_does_not_hide_the_next(void **state)
 	assert_span(headers_cookie(HEAD(F("Cookie", "a=\"x; lastword_page=p")), "lastword_page"), "p");
 }
 
-#define ACCEPTS(value, verdict) assert_int_equal(headers_accepts(HEAD(F("Accept", value)), "text/event-stream"), verdict)
+#define ACCEPTS(value, verdict) \
+	assert_int_equal(headers_accepts(HEAD(F("Accept", value)), "text/event-stream"), verdict)
 
 static void test_accept(void **state)
 {

@@ -52,7 +52,10 @@ static const char *steps(struct reader r, span input)
 
 static const char *requests(span input) { return steps((struct reader){.role = HTTP1_REQUESTS}, input); }
 static const char *responses(span input) { return steps((struct reader){.role = HTTP1_RESPONSES}, input); }
-static const char *answer_to_head(span input) { return steps((struct reader){.role = HTTP1_RESPONSES, .answers_head = true}, input); }
+static const char *answer_to_head(span input)
+{
+	return steps((struct reader){.role = HTTP1_RESPONSES, .answers_head = true}, input);
+}
 
 #define REQUESTS(bytes, expected) assert_string_equal(requests(SPAN(bytes)), expected)
 #define RESPONSES(bytes, expected) assert_string_equal(responses(SPAN(bytes)), expected)
@@ -82,9 +85,12 @@ static void test_a_get_has_no_body(void **state)
 
 static void test_bodies_arrive_whole_and_no_further(void **state)
 {
-	REQUESTS(POST("Content-Length: 5\r\n\r\nhello"), "> POST /p 1.1 length=5 keep {Host: h} {Content-Length: 5}\n| hello\n.\n~ idle\n");
-	REQUESTS(POST("Content-Length: 5\r\n\r\nhell"), "> POST /p 1.1 length=5 keep {Host: h} {Content-Length: 5}\n| hell\n~ cuts\n");
-	REQUESTS(POST("Content-Length: 0\r\n\r\n"), "> POST /p 1.1 length=0 keep {Host: h} {Content-Length: 0}\n.\n~ idle\n");
+	REQUESTS(POST("Content-Length: 5\r\n\r\nhello"),
+		"> POST /p 1.1 length=5 keep {Host: h} {Content-Length: 5}\n| hello\n.\n~ idle\n");
+	REQUESTS(POST("Content-Length: 5\r\n\r\nhell"),
+		"> POST /p 1.1 length=5 keep {Host: h} {Content-Length: 5}\n| hell\n~ cuts\n");
+	REQUESTS(POST("Content-Length: 0\r\n\r\n"),
+		"> POST /p 1.1 length=0 keep {Host: h} {Content-Length: 0}\n.\n~ idle\n");
 	REQUESTS(POST("Content-Length: 2\r\n\r\nhi") GET,
 		"> POST /p 1.1 length=2 keep {Host: h} {Content-Length: 2}\n| hi\n.\n" GET_HEAD ".\n~ idle\n");
 	REQUESTS(POST("Content-Length: 9223372036854775807\r\n\r\nx"),
@@ -119,15 +125,21 @@ static void test_an_end_inside_chunks_is_a_cut(void **state)
 
 static void test_keep_alive_is_what_rfc_9112_says(void **state)
 {
-	REQUESTS("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "> GET / 1.1 none last {Host: h} {Connection: close}\n.\n~ idle\n");
-	REQUESTS("GET / HTTP/1.1\r\nHost: h\r\nConnection: x, Close\r\n\r\n", "> GET / 1.1 none last {Host: h} {Connection: x, Close}\n.\n~ idle\n");
+	REQUESTS("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+		"> GET / 1.1 none last {Host: h} {Connection: close}\n.\n~ idle\n");
+	REQUESTS("GET / HTTP/1.1\r\nHost: h\r\nConnection: x, Close\r\n\r\n",
+		"> GET / 1.1 none last {Host: h} {Connection: x, Close}\n.\n~ idle\n");
 	REQUESTS("GET / HTTP/1.1\r\nHost: h\r\nConnection: x\r\nConnection: keep-alive , close\r\n\r\n",
 		"> GET / 1.1 none last {Host: h} {Connection: x} {Connection: keep-alive , close}\n.\n~ idle\n");
-	REQUESTS("GET / HTTP/1.1\r\nHost: h\r\nConnection: closed\r\n\r\n", "> GET / 1.1 none keep {Host: h} {Connection: closed}\n.\n~ idle\n");
+	REQUESTS("GET / HTTP/1.1\r\nHost: h\r\nConnection: closed\r\n\r\n",
+		"> GET / 1.1 none keep {Host: h} {Connection: closed}\n.\n~ idle\n");
 	REQUESTS("GET / HTTP/1.0\r\n\r\n", "> GET / 1.0 none last\n.\n~ idle\n");
-	REQUESTS("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "> GET / 1.0 none keep {Connection: Keep-Alive}\n.\n~ idle\n");
-	REQUESTS("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", "> GET / 1.0 none last {Connection: keep-alive, close}\n.\n~ idle\n");
-	REQUESTS("GET / HTTP/1.0\r\nProxy-Connection: keep-alive\r\n\r\n", "> GET / 1.0 none last {Proxy-Connection: keep-alive}\n.\n~ idle\n");
+	REQUESTS("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
+		"> GET / 1.0 none keep {Connection: Keep-Alive}\n.\n~ idle\n");
+	REQUESTS("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n",
+		"> GET / 1.0 none last {Connection: keep-alive, close}\n.\n~ idle\n");
+	REQUESTS("GET / HTTP/1.0\r\nProxy-Connection: keep-alive\r\n\r\n",
+		"> GET / 1.0 none last {Proxy-Connection: keep-alive}\n.\n~ idle\n");
 }
 
 static void test_a_few_empty_lines_before_a_request_are_passed_over(void **state)
@@ -438,7 +450,8 @@ static void test_A17_expectations(void **state)
 {
 	REQUESTS(POST("Content-Length: 1\r\nExpect: 100-Continue\r\n\r\na"),
 		"> POST /p 1.1 length=1 keep expect {Host: h} {Content-Length: 1} {Expect: 100-Continue}\n| a\n.\n~ idle\n");
-	REQUESTS(POST("Expect: 100-continue\r\n\r\n"), "> POST /p 1.1 none keep {Host: h} {Expect: 100-continue}\n.\n~ idle\n");
+	REQUESTS(POST("Expect: 100-continue\r\n\r\n"),
+		"> POST /p 1.1 none keep {Host: h} {Expect: 100-continue}\n.\n~ idle\n");
 	REQUESTS("POST / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\na",
 		"> POST / 1.0 length=1 last {Content-Length: 1} {Expect: 100-continue}\n| a\n.\n~ idle\n");
 	POST_REFUSED(417, "Expect: 200-ok\r\n");
@@ -473,7 +486,8 @@ static void test_A19_other_versions(void **state)
 static void test_A20_forms_of_targets(void **state)
 {
 	REQUESTS("GET http://h/a?b HTTP/1.1\r\nHost: h\r\n\r\n", "> GET http://h/a?b 1.1 none keep {Host: h}\n.\n~ idle\n");
-	REQUESTS("GET HTTPS://H:8 HTTP/1.1\r\nHost: h:8\r\n\r\n", "> GET HTTPS://H:8 1.1 none keep {Host: h:8}\n.\n~ idle\n");
+	REQUESTS("GET HTTPS://H:8 HTTP/1.1\r\nHost: h:8\r\n\r\n",
+		"> GET HTTPS://H:8 1.1 none keep {Host: h:8}\n.\n~ idle\n");
 	REQUESTS("GET http://h/ HTTP/1.0\r\n\r\n", "> GET http://h/ 1.0 none last\n.\n~ idle\n");
 	REQUESTS("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "> OPTIONS * 1.1 none keep {Host: h}\n.\n~ idle\n");
 	REQUESTS("TRACE / HTTP/1.1\r\nHost: h\r\n\r\n", "> TRACE / 1.1 none keep {Host: h}\n.\n~ idle\n");
@@ -520,9 +534,10 @@ static void test_A21_host(void **state)
 
 static void test_A22_upgrades_change_nothing(void **state)
 {
-	REQUESTS(POST("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\nContent-Length: 2\r\n\r\nab") GET,
-		"> POST /p 1.1 length=2 keep {Host: h} {Connection: Upgrade, HTTP2-Settings} {Upgrade: h2c} {HTTP2-Settings: AAMA} "
-		"{Content-Length: 2}\n| ab\n.\n" GET_HEAD ".\n~ idle\n");
+	REQUESTS(POST("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+		"HTTP2-Settings: AAMA\r\nContent-Length: 2\r\n\r\nab") GET,
+		"> POST /p 1.1 length=2 keep {Host: h} {Connection: Upgrade, HTTP2-Settings} {Upgrade: h2c} "
+		"{HTTP2-Settings: AAMA} {Content-Length: 2}\n| ab\n.\n" GET_HEAD ".\n~ idle\n");
 	REQUESTS("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00",
 		"> GET / 1.1 none keep {Host: h} {Connection: Upgrade} {Upgrade: websocket}\n.\n! 400\n");
 }
@@ -544,7 +559,8 @@ static void test_A24_bodies_of_any_method(void **state)
 	REQUESTS("HEAD / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n" GET,
 		"> HEAD / 1.1 chunked keep {Host: h} {Transfer-Encoding: chunked}\n| a\n.\n" GET_HEAD ".\n~ idle\n");
 	REQUESTS("DELETE /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n" GET,
-		"> DELETE /x 1.1 length=1 keep {Host: h} {Content-Length: 1}\n| G\n.\n> ET / 1.1 none keep {Host: h}\n.\n~ idle\n");
+		"> DELETE /x 1.1 length=1 keep {Host: h} {Content-Length: 1}\n| G\n.\n"
+		"> ET / 1.1 none keep {Host: h}\n.\n~ idle\n");
 }
 
 static void test_A26_noise_is_refused_at_once(void **state)
@@ -558,9 +574,11 @@ static void test_A26_noise_is_refused_at_once(void **state)
 static void test_A29_connection_cannot_unmake_the_framing(void **state)
 {
 	REQUESTS(POST("Connection: close, transfer-encoding\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"),
-		"> POST /p 1.1 chunked last {Host: h} {Connection: close, transfer-encoding} {Transfer-Encoding: chunked}\n| a\n.\n~ idle\n");
+		"> POST /p 1.1 chunked last {Host: h} {Connection: close, transfer-encoding} {Transfer-Encoding: chunked}\n"
+		"| a\n.\n~ idle\n");
 	REQUESTS(POST("Connection: content-length, host\r\nContent-Length: 1\r\n\r\na"),
-		"> POST /p 1.1 length=1 keep {Host: h} {Connection: content-length, host} {Content-Length: 1}\n| a\n.\n~ idle\n");
+		"> POST /p 1.1 length=1 keep {Host: h} {Connection: content-length, host} {Content-Length: 1}\n"
+		"| a\n.\n~ idle\n");
 }
 
 static void test_A30_names_with_underscores_are_not_seen(void **state)
@@ -575,7 +593,8 @@ static void test_A30_names_with_underscores_are_not_seen(void **state)
 
 static void test_responses_are_framed_by_what_they_say(void **state)
 {
-	RESPONSES("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "< 200 1.1 length=2 keep (OK) {Content-Length: 2}\n| hi\n.\n~ idle\n");
+	RESPONSES("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+		"< 200 1.1 length=2 keep (OK) {Content-Length: 2}\n| hi\n.\n~ idle\n");
 	RESPONSES(OK_CHUNKED "2\r\nhi\r\n0\r\n\r\n", OK_CHUNKED_HEAD "| hi\n.\n~ idle\n");
 	RESPONSES("HTTP/1.1 200 OK\r\n\r\n", "< 200 1.1 close last (OK)\n~ ends\n");
 	RESPONSES("HTTP/1.1 200 OK\r\n\r\nhi\r\n\r\n", "< 200 1.1 close last (OK)\n| hi\r\n\r\n\n~ ends\n");
@@ -588,24 +607,30 @@ static void test_status_lines(void **state)
 	RESPONSES("HTTP/1.1 204\r\n\r\n", "< 204 1.1 none keep ()\n.\n~ idle\n");
 	RESPONSES("HTTP/1.1 204 \r\n\r\n", "< 204 1.1 none keep ()\n.\n~ idle\n");
 	RESPONSES("HTTP/1.1 204 No \xc3\x89  Content\r\n\r\n", "< 204 1.1 none keep (No \xc3\x89  Content)\n.\n~ idle\n");
-	RESPONSES("HTTP/1.1 599 x\r\nContent-Length: 0\r\n\r\n", "< 599 1.1 length=0 keep (x) {Content-Length: 0}\n.\n~ idle\n");
+	RESPONSES("HTTP/1.1 599 x\r\nContent-Length: 0\r\n\r\n",
+		"< 599 1.1 length=0 keep (x) {Content-Length: 0}\n.\n~ idle\n");
 }
 
 static void test_http_1_0_responses_end_by_close_or_length(void **state)
 {
 	RESPONSES("HTTP/1.0 200 OK\r\n\r\nhi", "< 200 1.0 close last (OK)\n| hi\n~ ends\n");
-	RESPONSES("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", "< 200 1.0 length=2 last (OK) {Content-Length: 2}\n| hi\n.\n~ idle\n");
+	RESPONSES("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+		"< 200 1.0 length=2 last (OK) {Content-Length: 2}\n| hi\n.\n~ idle\n");
 	RESPONSES("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
 		"< 200 1.0 length=2 keep (OK) {Connection: keep-alive} {Content-Length: 2}\n| hi\n.\n~ idle\n");
-	RESPONSES("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nhi", "< 200 1.0 close last (OK) {Connection: keep-alive}\n| hi\n~ ends\n");
+	RESPONSES("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nhi",
+		"< 200 1.0 close last (OK) {Connection: keep-alive}\n| hi\n~ ends\n");
 	RESPONSES("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "! 0\n");
 }
 
 static void test_responses_without_a_body(void **state)
 {
-	RESPONSES("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "< 304 1.1 none keep (Not Modified) {Content-Length: 5}\n.\n~ idle\n");
-	RESPONSES("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", "< 204 1.1 none keep (No Content) {Content-Length: 0}\n.\n~ idle\n");
-	RESPONSES("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", "< 204 1.1 none last (No Content) {Content-Length: 5}\n.\n~ idle\n");
+	RESPONSES("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+		"< 304 1.1 none keep (Not Modified) {Content-Length: 5}\n.\n~ idle\n");
+	RESPONSES("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
+		"< 204 1.1 none keep (No Content) {Content-Length: 0}\n.\n~ idle\n");
+	RESPONSES("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+		"< 204 1.1 none last (No Content) {Content-Length: 5}\n.\n~ idle\n");
 	RESPONSES("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
 		"< 204 1.1 none last (No Content) {Transfer-Encoding: chunked}\n.\n~ idle\n");
 	assert_string_equal(answer_to_head(SPAN("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")),
@@ -617,20 +642,23 @@ static void test_responses_without_a_body(void **state)
 
 static void test_C10_interim_responses(void **state)
 {
-	RESPONSES("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 3\r\n\r\n" OK_CHUNKED "0\r\n\r\n",
+	RESPONSES("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nContent-Length: 3\r\n\r\n"
+		OK_CHUNKED "0\r\n\r\n",
 		OK_CHUNKED_HEAD ".\n~ idle\n");
 	RESPONSES("HTTP/1.1 100 Continue\r\n\r\n", "~ head\n");
 	RESPONSES("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", "! 0\n");
 	RESPONSES("HTTP/1.1 101\r\n\r\n", "! 0\n");
 #define INTERIM "HTTP/1.1 102\r\n\r\n"
 #define TEN INTERIM INTERIM INTERIM INTERIM INTERIM INTERIM INTERIM INTERIM INTERIM INTERIM
-	RESPONSES(TEN OK_CHUNKED "0\r\n\r\n" TEN OK_CHUNKED "0\r\n\r\n", OK_CHUNKED_HEAD ".\n" OK_CHUNKED_HEAD ".\n~ idle\n");
+	RESPONSES(TEN OK_CHUNKED "0\r\n\r\n" TEN OK_CHUNKED "0\r\n\r\n",
+		OK_CHUNKED_HEAD ".\n" OK_CHUNKED_HEAD ".\n~ idle\n");
 	RESPONSES(TEN INTERIM OK_CHUNKED "0\r\n\r\n", "! 0\n");
 }
 
 static void test_C15_content_length_and_what_follows_it(void **state)
 {
-	RESPONSES("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", "< 200 1.1 length=9 keep (OK) {Content-Length: 9}\n| hi\n~ cuts\n");
+	RESPONSES("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi",
+		"< 200 1.1 length=9 keep (OK) {Content-Length: 9}\n| hi\n~ cuts\n");
 	struct http1 p;
 	span in = SPAN("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi, and more");
 	http1_init(&p, HTTP1_RESPONSES, (struct http1_limits){0});
@@ -683,7 +711,8 @@ static void test_C18_heads_over_the_limits(void **state)
 
 static void test_C32_trailers_are_dropped(void **state)
 {
-	RESPONSES(OK_CHUNKED "2\r\nhi\r\n0\r\nContent-Length: 7\r\nX-Sum: abc\r\n\r\n", OK_CHUNKED_HEAD "| hi\n.\n~ idle\n");
+	RESPONSES(OK_CHUNKED "2\r\nhi\r\n0\r\nContent-Length: 7\r\nX-Sum: abc\r\n\r\n",
+		OK_CHUNKED_HEAD "| hi\n.\n~ idle\n");
 }
 
 /* Memory. */

@@ -168,8 +168,9 @@ static void test_authorities(void **state)
 	authority_is("my_box.example-1.org:1", "my_box.example-1.org", "1");
 	authority_is("[::1]", "::1", NULL);
 	authority_is("[::ffff:1.2.3.4]:80", "::ffff:1.2.3.4", "80");
-	static const char *const wrong[] = {"", ":80", "h:65536", "h:8x", "h:-1", "h:80:80", "u@h", "u:p@h", "a,b", "a b", "h/", "h?", "h#",
-		"[]", "[h]", "[1]", "[::1", "::1", "[::1]x", "[::1]80", "[::1]:x", "[::1%25eth0]", "h%41", "\xc3\xa4", "h:99999999999999999999"};
+	static const char *const wrong[] = {"", ":80", "h:65536", "h:8x", "h:-1", "h:80:80", "u@h", "u:p@h", "a,b", "a b",
+		"h/", "h?", "h#", "[]", "[h]", "[1]", "[::1", "::1", "[::1]x", "[::1]80", "[::1]:x", "[::1%25eth0]", "h%41",
+		"\xc3\xa4", "h:99999999999999999999"};
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
 		authority_is_refused(span_str(wrong[i]));
 }
@@ -235,7 +236,8 @@ static void test_what_is_encoded_can_be_decoded(void **state)
 
 /* URLs. */
 
-static void url_is(const char *text, enum url_scheme scheme, const char *host, int port, const char *path, const char *query)
+static void url_is(const char *text, enum url_scheme scheme, const char *host, int port, const char *path,
+	const char *query)
 {
 	struct url u;
 	const char *wrong = url_parse(exactly(span_str(text)), &u);
@@ -271,9 +273,12 @@ static void url_is_refused(span text)
 
 static void test_urls_that_are_refused(void **state)
 {
-	static const char *const wrong[] = {"", "h", "//h", "h:80", "ftp://h", "http:h", "http://", "http:///a", "http://h:0", "http://h:65536",
-		"http://h:x", "http://u@h", "http://u:p@h/", "http://h/#f", "http://h/a b", "http://h/\xc3\xa4", "http://h/\x01", "http://h\n/",
-		"http://a,b", "http://::1/", "http://[::1/", "unix:", "unix:run", "unix::/a", "unix:/a\n", "unix:/a:/b c", "unix:/a#b"};
+	static const char *const wrong[] = {"", "h", "//h", "h:80", "ftp://h", "http:h", "http://", "http:///a",
+		"http://h:0", "http://h:65536", "http://h:x", "http://u@h", "http://u:p@h/", "http://h/#f",
+		"http://h/a b", "http://h/\xc3\xa4",
+		"http://h/\x01", "http://h\n/", "http://a,b",
+		"http://::1/", "http://[::1/", "unix:", "unix:run", "unix::/a", "unix:/a\n",
+		"unix:/a:/b c", "unix:/a#b"};
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
 		url_is_refused(span_str(wrong[i]));
 }

@@ -156,8 +156,8 @@ size_t utf8_mend(struct utf8 *u, span piece, struct buf *out)
 	if (n == 0)
 		return 0;
 	if (u->held_n) {
-		/* What is held and enough of the piece to end it. A held character that turns out bad may leave bytes of
-		 * itself to be read again. */
+		/* What is held and enough of the piece to end it: a held character that turns out bad may leave bytes
+		 * of itself to be read again. */
 		unsigned char joint[2 * LONGEST];
 		size_t held = u->held_n, more = n < LONGEST ? n : LONGEST;
 		memcpy(joint, u->held, held);

@@ -176,7 +176,8 @@ static const char *name_by_type(const struct look *l)
 {
 	static const char *const anthropic[] = {"message_start", "content_block_start", "content_block_delta",
 		"content_block_stop", "message_delta", "message_stop", "ping"};
-	static const char *const ai_ui[] = {"start", "start-step", "text-start", "text-delta", "reasoning-start", "error"};
+	static const char *const ai_ui[] = {"start", "start-step", "text-start", "text-delta", "reasoning-start",
+		"error"};
 	if (span_starts(span_str(l->type), SPAN("response.")))
 		return "openai-responses";
 	if (is_one_of(l->type, anthropic, sizeof anthropic / sizeof *anthropic))

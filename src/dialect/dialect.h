@@ -77,7 +77,8 @@ struct dialect {
 	bool has_finish;        /* has finish reasons */
 	bool has_terminator;
 	void (*read)(struct reader *r, const struct sse_event *event);
-	/* A whole JSON body that came instead of a stream: true when it is this dialect's error, which is then in r->seen. */
+	/* A whole JSON body that came instead of a stream: true when it is this dialect's error, which is then in
+	 * r->seen. */
 	bool (*read_error_body)(struct reader *r, span body);
 };
 

@@ -1,5 +1,5 @@
 /* Errors come as an object under `error` (most servers), as a string there (transformers serve, Ollama), flat beside
- * `object: "error"` (SGLang, older vLLM), wrapped once more ({"error":{"object":"error",…}}), with `detail` (FastAPI),
+ * `object: "error"` (older vLLM), wrapped once more ({"error":{"object":"error",…}}, SGLang), with `detail` (FastAPI),
  * with `http_status_code` instead of `code` (TGI), or as a bare sentence. Telling servers apart would be a table that
  * is wrong next year; instead the few member names are read wherever they stand, and what is nested deeper, being said
  * by whoever was nearer to the fault, stands against what is outside.

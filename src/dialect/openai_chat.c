@@ -280,12 +280,15 @@ static void fail_with_data(struct reader *r, span data)
 
 static void judge_broken(struct chunk *c, span data)
 {
-	if (c->fault.is_error)
+	if (c->json.held.failed)
+		c->reader->text.failed = true;
+	else if (c->fault.is_error)
 		fail_with_data(c->reader, data);
 	else if (c->why)
 		reader_give_up(c->reader, "%s, at byte %" PRIu64 " of an event", c->why, c->json.offset);
 	else
-		reader_give_up(c->reader, "invalid JSON at byte %" PRIu64 " of an event: %s", c->json.offset, c->json.message);
+		reader_give_up(c->reader, "invalid JSON at byte %" PRIu64 " of an event: %s", c->json.offset,
+			       c->json.message);
 }
 
 static void read_chunk(struct reader *r, span data)

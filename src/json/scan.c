@@ -84,7 +84,8 @@ static const char *pass_plain(const char *p, const char *end)
 	for (uint64_t w; end - p >= (ptrdiff_t)sizeof w; p += sizeof w) {
 		memcpy(&w, p, sizeof w);
 		uint64_t quote = w ^ ones * '"', escape = w ^ ones * '\\';
-		uint64_t marks = (((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) | ((escape - ones) & ~escape)) & tops;
+		uint64_t marks = ((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) | ((escape - ones) & ~escape);
+		marks &= tops;
 		if (marks && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 			return p + __builtin_ctzll(marks) / 8;
 		if (marks)
@@ -380,7 +381,8 @@ static enum json_token begin_value(struct json *s)
 
 static bool may_close(const struct json *s, bool array)
 {
-	return s->in_array == array && (s->expect == VALUE_OR_END || s->expect == KEY_OR_END || s->expect == COMMA_OR_END);
+	bool between = s->expect == VALUE_OR_END || s->expect == KEY_OR_END || s->expect == COMMA_OR_END;
+	return between && s->in_array == array;
 }
 
 /* Punctuation is passed, white space too; a token begins at what is left. */

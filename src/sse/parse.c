@@ -72,7 +72,8 @@ static void forget_value(struct sse_value *v)
 
 static bool is_out_of_memory(const struct sse *p)
 {
-	return p->line.failed || p->name.kept.failed || p->data.kept.failed || p->id.kept.failed || p->error.kept.failed;
+	return p->line.failed || p->name.kept.failed || p->data.kept.failed || p->id.kept.failed ||
+	       p->error.kept.failed;
 }
 
 /* Blocks. */

@@ -59,7 +59,8 @@ struct sse {
 	bool failed;        /* too large, or out of memory */
 };
 
-/* limit: bytes of one block, each line end counted as one; a comment line counts alone and is then forgotten. 0: none. */
+/* limit: bytes of one block, each line end counted as one; a comment line counts alone and is then forgotten.
+ * 0: no limit. */
 void sse_init(struct sse *p, enum sse_syntax syntax, size_t limit);
 void sse_finish(struct sse *p);
 

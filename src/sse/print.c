@@ -41,7 +41,10 @@ static bool is_separator(span s)
 	return span_starts(s, SPAN("\xE2\x80\xA8")) || span_starts(s, SPAN("\xE2\x80\xA9"));
 }
 
-static bool is_plain(unsigned char c) { return c >= 0x20 && c != '"' && c != '\\' && c != '<' && c != 0x7F && c != 0xE2; }
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c != '"' && c != '\\' && c != '<' && c != 0x7F && c != 0xE2;
+}
 
 /* Bytes that need no escape. 0xE2 begins U+2028 and U+2029, and many good characters. */
 static size_t count_plain(span s)

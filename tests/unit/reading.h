@@ -102,7 +102,8 @@ static inline void reading_assert_rows(const struct reading *how, const struct r
 			struct buf out = {0};
 			reading_run(&out, how, row->body, step);
 			if (!span_eq(buf_span(&out), row->line))
-				fail_msg("%s, by %zu:\n got %.*s\nwant %.*s", row->what, step, SPAN_ARG(buf_span(&out)), SPAN_ARG(row->line));
+				fail_msg("%s, by %zu:\n got %.*s\nwant %.*s", row->what, step, SPAN_ARG(buf_span(&out)),
+					 SPAN_ARG(row->line));
 			buf_finish(&out);
 		}
 }

@@ -24,9 +24,11 @@ static void characters_may_be_split(void **state)
 {
 	static const struct reading_row rows[] = {
 		ROW("over two events", "data: \xE2\x82\n\ndata: \xAC!\n\n", "\u20ac!||fed=2 text meaning"),
-		ROW("over four", "data: \xF0\n\ndata: \x9F\n\ndata: \x98\n\ndata: \x80\n\n", "\U0001f600||fed=4 text meaning"),
+		ROW("over four", "data: \xF0\n\ndata: \x9F\n\ndata: \x98\n\ndata: \x80\n\n",
+		    "\U0001f600||fed=4 text meaning"),
 		ROW("never whole", "data: a\xE2\x82\n\n", "a\uFFFD||fed=1 text meaning"),
-		ROW("surrogates are not joined", "data: \xED\xA0\xBD\xED\xB8\x80\n\n", "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD||fed=1 text meaning"),
+		ROW("surrogates are not joined", "data: \xED\xA0\xBD\xED\xB8\x80\n\n",
+		    "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD||fed=1 text meaning"),
 	};
 	reading_assert_rows(&defaults, rows, sizeof rows / sizeof *rows);
 }
@@ -46,17 +48,20 @@ static void other_names_show_life(void **state)
 static void terminators(void **state)
 {
 	static const struct reading_row rows[] = {
-		ROW("event: close", "data: a\n\nevent: close\ndata: bye\n\ndata: b\n\n", "a||fed=1 text meaning terminator"),
+		ROW("event: close", "data: a\n\nevent: close\ndata: bye\n\ndata: b\n\n",
+		    "a||fed=1 text meaning terminator"),
 		ROW("event: close without data", "event: close\n\n", "||fed=0 terminator"),
 		ROW("event: end", "event: end\n\n", "||fed=0 terminator"),
 		ROW("event: done", "event: done\n\n", "||fed=0 terminator"),
 		ROW("[DONE]", "data: a\n\ndata: [DONE]\n\ndata: [DONE]\n\n", "a||fed=2 text meaning terminator"),
 		ROW("[DONE] without a space", "data:[DONE]\n\n", "||fed=1 terminator"),
 		ROW("[DONE] and a space is text", "data: [DONE] \n\n", "[DONE] ||fed=1 text meaning"),
-		ROW("[DONE] in text", "data: say [DONE]\n\ndata: [DONE]\ndata: x\n\n", "say [DONE][DONE]\nx||fed=2 text meaning"),
+		ROW("[DONE] in text", "data: say [DONE]\n\ndata: [DONE]\ndata: x\n\n",
+		    "say [DONE][DONE]\nx||fed=2 text meaning"),
 		ROW("[DONE] under another name", "event: progress\ndata: [DONE]\n\n", "||fed=1"),
 		ROW("half a terminator", "data: a\n\nevent: close\n", "a||fed=1 text meaning"),
-		ROW("a character held at the terminator", "data: a\xC3\n\ndata: [DONE]\n\n", "a\uFFFD||fed=2 text meaning terminator"),
+		ROW("a character held at the terminator", "data: a\xC3\n\ndata: [DONE]\n\n",
+		    "a\uFFFD||fed=2 text meaning terminator"),
 	};
 	reading_assert_rows(&defaults, rows, sizeof rows / sizeof *rows);
 }
@@ -67,13 +72,18 @@ static void errors(void **state)
 		ROW("a sentence", "event: error\ndata: out of memory\n\n", "||fed=0 meaning error(,,out of memory)"),
 		ROW("failed", "event: failed\ndata: x\n\n", "||fed=0 meaning error(,,x)"),
 		ROW("without data", "data: a\n\nevent: error\n\n", "a||fed=1 text meaning error(,,)"),
-		ROW("an object", "event: error\ndata: {\"error\":{\"type\":\"t\",\"code\":7,\"message\":\"m\"}}\n\n", "||fed=0 meaning error(t,7,m)"),
-		ROW("flat", "event: error\ndata: {\"status_code\":500,\"message\":\"Internal Server Error\"}\n\n", "||fed=0 meaning error(,,Internal Server Error)"),
+		ROW("an object", "event: error\ndata: {\"error\":{\"type\":\"t\",\"code\":7,\"message\":\"m\"}}\n\n",
+		    "||fed=0 meaning error(t,7,m)"),
+		ROW("flat", "event: error\ndata: {\"status_code\":500,\"message\":\"Internal Server Error\"}\n\n",
+		    "||fed=0 meaning error(,,Internal Server Error)"),
 		ROW("detail", "event: error\ndata: {\"detail\":\"no\"}\n\n", "||fed=0 meaning error(,,no)"),
-		ROW("an object without a message", "event: error\ndata: {\"a\":1}\n\n", "||fed=0 meaning error(,,{\"a\":1})"),
+		ROW("an object without a message", "event: error\ndata: {\"a\":1}\n\n",
+		    "||fed=0 meaning error(,,{\"a\":1})"),
 		ROW("broken JSON", "event: error\ndata: {\"error\n\n", "||fed=0 meaning error(,,{\"error)"),
-		ROW("control characters", "event: error\ndata: a\x1b[31m\x7f\xC2\x9B" "b\ndata: c\0d\n\n", "||fed=0 meaning error(,,a [31m  b c d)"),
-		ROW("what follows is not read", "event: error\ndata: x\n\ndata: [DONE]\n\n", "||fed=0 meaning error(,,x)"),
+		ROW("control characters", "event: error\ndata: a\x1b[31m\x7f\xC2\x9B" "b\ndata: c\0d\n\n",
+		    "||fed=0 meaning error(,,a [31m  b c d)"),
+		ROW("what follows is not read", "event: error\ndata: x\n\ndata: [DONE]\n\n",
+		    "||fed=0 meaning error(,,x)"),
 	};
 	reading_assert_rows(&defaults, rows, sizeof rows / sizeof *rows);
 }
@@ -87,10 +97,12 @@ static void names_come_from_the_route(void **state)
 		ROW("end event", "event: fin\n\n", "||fed=0 terminator"),
 		ROW("end data", "data: <eos>\n\n", "||fed=1 terminator"),
 		ROW("error event", "event: oops\ndata: x\n\n", "||fed=0 meaning error(,,x)"),
-		ROW("the defaults are gone", "event: close\ndata: a\n\nevent: error\ndata: b\n\ndata: [DONE]\n\n", "[DONE]||fed=3 text meaning"),
+		ROW("the defaults are gone", "event: close\ndata: a\n\nevent: error\ndata: b\n\ndata: [DONE]\n\n",
+		    "[DONE]||fed=3 text meaning"),
 	};
 	static const struct reading_row named_message[] = {
-		ROW("`message` may be an end", "data: a\n\nevent: message\ndata: b\n\n", "a||fed=1 text meaning terminator"),
+		ROW("`message` may be an end", "data: a\n\nevent: message\ndata: b\n\n",
+		    "a||fed=1 text meaning terminator"),
 	};
 	reading_assert_rows(&how, rows, sizeof rows / sizeof *rows);
 	rules.end_events.n = 2;
@@ -134,10 +146,14 @@ static void a_body_that_is_an_error(void **state)
 		span body;
 		const char *message; /* NULL: no error */
 	} rows[] = {
-		{SPAN("{\"error\":\"busy\"}"), "busy"}, {SPAN("{\"error\":{\"message\":\"m\"}}\n"), "m"}, {SPAN("{\"detail\":\"d\"}"), "d"},
-		{SPAN("{\"detail\":[{\"msg\":\"x\"}]}"), ""}, {SPAN("{\"object\":\"error\",\"message\":\"flat\"}"), "flat"},
-		{SPAN("{\"error\":null,\"text\":\"fine\"}"), NULL}, {SPAN("{\"message\":\"hello\"}"), NULL}, {SPAN("{}"), NULL}, {SPAN(""), NULL},
-		{SPAN("\"error\""), NULL}, {SPAN("{\"error\":\"cut"), NULL}, {SPAN("{\"error\":\"x\"} y"), NULL}, {SPAN("[{\"error\":1}]"), NULL},
+		{SPAN("{\"error\":\"busy\"}"), "busy"}, {SPAN("{\"error\":{\"message\":\"m\"}}\n"), "m"},
+		{SPAN("{\"detail\":\"d\"}"), "d"},
+		{SPAN("{\"detail\":[{\"msg\":\"x\"}]}"), ""},
+		{SPAN("{\"object\":\"error\",\"message\":\"flat\"}"), "flat"},
+		{SPAN("{\"error\":null,\"text\":\"fine\"}"), NULL}, {SPAN("{\"message\":\"hello\"}"), NULL},
+		{SPAN("{}"), NULL}, {SPAN(""), NULL},
+		{SPAN("\"error\""), NULL}, {SPAN("{\"error\":\"cut"), NULL}, {SPAN("{\"error\":\"x\"} y"), NULL},
+		{SPAN("[{\"error\":1}]"), NULL},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct reader r;

@@ -95,7 +95,8 @@ struct row {
 static void good_texts(void **state)
 {
 	static const struct row rows[] = {
-		ROW("{}", "{}."), ROW("[]", "[]."), ROW(" \t\r\n[ ] \n", "[]."), ROW("null", "N."), ROW("true ", "T."), ROW("false", "F."),
+		ROW("{}", "{}."), ROW("[]", "[]."), ROW(" \t\r\n[ ] \n", "[]."), ROW("null", "N."), ROW("true ",
+		    "T."), ROW("false", "F."),
 		ROW("[true,false,null]", "[TFN]."),
 		ROW("{\"a\":1,\"b\":[{},[]],\"a\":\"\"}", "{a=#1b=[{}[]]a=''}."),
 		ROW("{ \"choices\" : [ { \"index\" : 0 , \"delta\" : { \"content\" : \"Hello, world and more\" } } ] }",
@@ -107,9 +108,11 @@ static void good_texts(void **state)
 		ROW("{\"k\\u0065y\":0}", "{key=#0}."),
 		ROW("\"\\ud83d\\ude00\"", "'\U0001f600'."), ROW("\"\\uD83D\\uDE00x\"", "'\U0001f600x'."),
 		ROW("\"\\ud83d\"", "'\xED\xA0\xBD'."), ROW("\"\\ude00\"", "'\xED\xB8\x80'."),
-		ROW("\"\\ude00\\ud83d\"", "'\xED\xB8\x80\xED\xA0\xBD'."), ROW("\"\\ud83d \\ude00\"", "'\xED\xA0\xBD \xED\xB8\x80'."),
+		ROW("\"\\ude00\\ud83d\"", "'\xED\xB8\x80\xED\xA0\xBD'."), ROW("\"\\ud83d \\ude00\"",
+		    "'\xED\xA0\xBD \xED\xB8\x80'."),
 		ROW("\"\xFF\xC0 raw\x7F\"", "'\xFF\xC0 raw\x7F'."),
-		ROW("0", "#0."), ROW("-0", "#-0."), ROW("[12,-3.25,1e5,1E+5,0e-0,0.10]", "[#12#-3.25#1e5#1E+5#0e-0#0.10]."),
+		ROW("0", "#0."), ROW("-0", "#-0."), ROW("[12,-3.25,1e5,1E+5,0e-0,0.10]",
+		    "[#12#-3.25#1e5#1E+5#0e-0#0.10]."),
 		ROW("123456789012345678901234567890", "#123456789012345678901234567890."),
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -119,27 +122,45 @@ static void good_texts(void **state)
 static void bad_texts_say_what_was_expected_and_where(void **state)
 {
 	static const struct row rows[] = {
-		ROW("", "!0:expected a value"), ROW(" ", "!1:expected a value"), ROW("\xEF\xBB\xBF{}", "!0:expected a value"),
+		ROW("", "!0:expected a value"), ROW(" ", "!1:expected a value"), ROW("\xEF\xBB\xBF{}",
+		    "!0:expected a value"),
 		ROW("{", "{!1:expected a member's name or '}'"), ROW("[", "[!1:expected a value or ']'"),
-		ROW("[1", "[#1!2:expected ',' or ']'"), ROW("[1,", "[#1!3:expected a value"), ROW("[1,]", "[#1!3:expected a value"),
-		ROW("[,1]", "[!1:expected a value or ']'"), ROW("[1 2]", "[#1!3:expected ',' or ']'"), ROW("[1}", "[#1!2:expected ',' or ']'"),
-		ROW("{\"a\"}", "{a=!4:expected ':'"), ROW("{\"a\":}", "{a=!5:expected a value"), ROW("{\"a\":1,}", "{a=#1!7:expected a member's name"),
-		ROW("{a:1}", "{!1:expected a member's name or '}'"), ROW("{'a':1}", "{!1:expected a member's name or '}'"),
-		ROW("{\"a\":1 \"b\":2}", "{a=#1!7:expected ',' or '}'"), ROW("{1:2}", "{!1:expected a member's name or '}'"),
+		ROW("[1", "[#1!2:expected ',' or ']'"), ROW("[1,", "[#1!3:expected a value"), ROW("[1,]",
+		    "[#1!3:expected a value"),
+		ROW("[,1]", "[!1:expected a value or ']'"), ROW("[1 2]", "[#1!3:expected ',' or ']'"), ROW("[1}",
+		    "[#1!2:expected ',' or ']'"),
+		ROW("{\"a\"}", "{a=!4:expected ':'"), ROW("{\"a\":}", "{a=!5:expected a value"), ROW("{\"a\":1,}",
+		    "{a=#1!7:expected a member's name"),
+		ROW("{a:1}", "{!1:expected a member's name or '}'"), ROW("{'a':1}",
+		    "{!1:expected a member's name or '}'"),
+		ROW("{\"a\":1 \"b\":2}", "{a=#1!7:expected ',' or '}'"), ROW("{1:2}",
+		    "{!1:expected a member's name or '}'"),
 		ROW("{\"a\":1]", "{a=#1!6:expected ',' or '}'"),
-		ROW("{} x", "{}!3:expected nothing but white space behind the value"), ROW("1 2", "#1!2:expected nothing but white space behind the value"),
+		ROW("{} x", "{}!3:expected nothing but white space behind the value"), ROW("1 2",
+		    "#1!2:expected nothing but white space behind the value"),
 		ROW("nul", "!3:expected true, false or null"), ROW("nulL", "!3:expected true, false or null"),
-		ROW("truex", "T!4:expected nothing but white space behind the value"), ROW("True", "!0:expected a value"), ROW("NaN", "!0:expected a value"),
-		ROW("-", "!1:expected a digit in a number"), ROW("+1", "!0:expected a value"), ROW(".5", "!0:expected a value"),
-		ROW("1.", "!2:expected a digit in a number"), ROW("1.e3", "!2:expected a digit in a number"), ROW("1e", "!2:expected a digit in a number"),
-		ROW("1e+", "!3:expected a digit in a number"), ROW("-a", "!1:expected a digit in a number"), ROW("--1", "!1:expected a digit in a number"),
-		ROW("[01]", "[#0!2:expected ',' or ']'"), ROW("[0x1]", "[#0!2:expected ',' or ']'"), ROW("[1.2.3]", "[#1.2!4:expected ',' or ']'"),
-		ROW("\"", "!1:expected the closing quote of a string before the end"), ROW("\"abc", "!4:expected the closing quote of a string before the end"),
-		ROW("\"a\\", "!3:expected the closing quote of a string before the end"), ROW("\"\\u12", "!5:expected the closing quote of a string before the end"),
-		ROW("\"a\nb\"", "!2:expected no control character inside a string"), ROW("\"12345678\0\"", "!9:expected no control character inside a string"),
-		ROW("\"\\x\"", "!2:expected one of \"\\/bfnrtu behind a backslash"), ROW("\"\\\0\"", "!2:expected one of \"\\/bfnrtu behind a backslash"),
-		ROW("\"\\u12g4\"", "!5:expected four hexadecimal digits behind \\u"), ROW("\"\\u 123\"", "!3:expected four hexadecimal digits behind \\u"),
-		ROW("[1]/**/", "[#1]!3:expected nothing but white space behind the value"), ROW("\x0b[]", "!0:expected a value"),
+		ROW("truex", "T!4:expected nothing but white space behind the value"), ROW("True",
+		    "!0:expected a value"), ROW("NaN", "!0:expected a value"),
+		ROW("-", "!1:expected a digit in a number"), ROW("+1", "!0:expected a value"), ROW(".5",
+		    "!0:expected a value"),
+		ROW("1.", "!2:expected a digit in a number"), ROW("1.e3", "!2:expected a digit in a number"),
+		ROW("1e", "!2:expected a digit in a number"),
+		ROW("1e+", "!3:expected a digit in a number"), ROW("-a", "!1:expected a digit in a number"),
+		ROW("--1", "!1:expected a digit in a number"),
+		ROW("[01]", "[#0!2:expected ',' or ']'"), ROW("[0x1]", "[#0!2:expected ',' or ']'"), ROW("[1.2.3]",
+		    "[#1.2!4:expected ',' or ']'"),
+		ROW("\"", "!1:expected the closing quote of a string before the end"), ROW("\"abc",
+		    "!4:expected the closing quote of a string before the end"),
+		ROW("\"a\\", "!3:expected the closing quote of a string before the end"), ROW("\"\\u12",
+		    "!5:expected the closing quote of a string before the end"),
+		ROW("\"a\nb\"", "!2:expected no control character inside a string"), ROW("\"12345678\0\"",
+		    "!9:expected no control character inside a string"),
+		ROW("\"\\x\"", "!2:expected one of \"\\/bfnrtu behind a backslash"), ROW("\"\\\0\"",
+		    "!2:expected one of \"\\/bfnrtu behind a backslash"),
+		ROW("\"\\u12g4\"", "!5:expected four hexadecimal digits behind \\u"), ROW("\"\\u 123\"",
+		    "!3:expected four hexadecimal digits behind \\u"),
+		ROW("[1]/**/", "[#1]!3:expected nothing but white space behind the value"), ROW("\x0b[]",
+		    "!0:expected a value"),
 		ROW("{\"error\": \"say \"no\" here\"}", "{error='say '!16:expected ',' or '}'"),
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -249,6 +270,22 @@ static void every_byte_inside_a_string(void **state)
 		}
 }
 
+static void running_out_of_memory_is_bad_and_stays_so(void **state)
+{
+	static const span texts[] = {SPAN("[\"a\\nb\"]"), SPAN("[\"a\\u0041"), SPAN("[12"), SPAN("[\"ab")};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		struct json s;
+		json_init(&s);
+		json_feed(&s, texts[i], false);
+		assert_int_equal(json_next(&s), JSON_ARRAY);
+		s.held.failed = true;
+		assert_int_equal(json_next(&s), JSON_BAD);
+		assert_string_equal(s.message, "out of memory");
+		assert_int_equal(json_next(&s), JSON_BAD);
+		json_finish(&s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +296,7 @@ int main(void)
 		cmocka_unit_test(skipping_says_when_it_cannot),
 		cmocka_unit_test(strings_without_escapes_are_lent_in_place),
 		cmocka_unit_test(every_byte_inside_a_string),
+		cmocka_unit_test(running_out_of_memory_is_bad_and_stays_so),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

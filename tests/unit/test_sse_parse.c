@@ -117,7 +117,8 @@ static void event_streams(void **state)
 		ROW("half a BOM begins a line", "\xEF\xBB" "data: a\n\n", "()."),
 		ROW("half a BOM at the end", "\xEF\xBB", "inside"),
 		ROW("a BOM alone", "\xEF\xBB\xBF", "."),
-		ROW("comments", ":\n: ping\n\n:OPENROUTER\ndata: a\n:in between\ndata: b\n\n", ":;: ping;:OPENROUTER;:in between;(d=a\nb;)."),
+		ROW("comments", ":\n: ping\n\n:OPENROUTER\ndata: a\n:in between\ndata: b\n\n",
+		    ":;: ping;:OPENROUTER;:in between;(d=a\nb;)."),
 		ROW("a name of no field", "foo: bar\ndata : x\nDATA: y\n\n", "()."),
 		ROW("lines that are no fields", "data: a\nrest of a token\n\nmore\n\n", "(d=a;)().2 no fields"),
 		ROW("fields without colons are fields", "event\nid\nretry\ndata\n\n", "(n=;d=;i=;)."),
@@ -126,7 +127,8 @@ static void event_streams(void **state)
 		ROW("the word error is no field", "error\n\n", "().1 no fields"),
 		ROW("colons in values", "data: a: b:c\nid::\n\n", "(d=a: b:c;i=:;)."),
 		ROW("NUL and bad bytes pass", "data: a\0b\xFF\n\n", "(d=a\0b\xFF;)."),
-		ROW("Unicode separators end nothing", "data: a\xE2\x80\xA8" "b\xC2\x85" "c\x0b\n\n", "(d=a\xE2\x80\xA8" "b\xC2\x85" "c\x0b;)."),
+		ROW("Unicode separators end nothing", "data: a\xE2\x80\xA8" "b\xC2\x85" "c\x0b\n\n",
+		    "(d=a\xE2\x80\xA8" "b\xC2\x85" "c\x0b;)."),
 		ROW("half an event: no blank line", "data: a\n\ndata: b\n", "(d=a;)inside"),
 		ROW("half an event: half a line", "data: a\n\nda", "(d=a;)inside"),
 		ROW("half an event: a name", "event: close\n", "inside"),
@@ -162,7 +164,8 @@ static void one_block_is_bounded(void **state)
 		ROW("lines count together", "data:\ndata:\n\n", "too large;"),
 		ROW("names count", "event: a\nid\n\n", "too large;"),
 		ROW("line ends count once", "id\r\nid\r\nid\r\n\r\n", "(i=;)."),
-		ROW("comments count alone", ":234567890A\n:234567890A\ndata: 6789\n:234567890A\n\n", ":234567890A;:234567890A;:234567890A;(d=6789;)."),
+		ROW("comments count alone", ":234567890A\n:234567890A\ndata: 6789\n:234567890A\n\n",
+		    ":234567890A;:234567890A;:234567890A;(d=6789;)."),
 		ROW("a long comment", ":234567890AB\n\n", "too large;"),
 		ROW("blank lines are free", "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n", "."),
 	};
@@ -179,7 +182,8 @@ static void one_block_is_bounded(void **state)
 /* 1 MiB of anything that never becomes an event. */
 static void endless_input_stays_small(void **state)
 {
-	static const char *const lines[] = {": comment\n", "\n", "data:\n", "event: a name that is replaced\n", "x\n", "x", ":"};
+	static const char *const lines[] = {": comment\n", "\n", "data:\n", "event: a name that is replaced\n", "x\n",
+	    "x", ":"};
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		struct sse p;
 		size_t events = 0;
@@ -257,6 +261,25 @@ static void an_event_at_the_end_is_not_inside(void **state)
 	sse_finish(&p);
 }
 
+static void running_out_of_memory_is_said_once(void **state)
+{
+	struct sse p;
+	span in = SPAN("data: x");
+	sse_init(&p, SSE_EVENT_STREAM, 0);
+	p.line.failed = true;
+	assert_int_equal(sse_next(&p, &in), SSE_NO_MEMORY);
+	in = SPAN("\n\n");
+	assert_int_equal(sse_next(&p, &in), SSE_MORE);
+	sse_finish(&p);
+
+	in = SPAN("data: x\n");
+	sse_init(&p, SSE_EVENT_STREAM, 0);
+	p.data.kept.failed = true;
+	assert_int_equal(sse_next(&p, &in), SSE_NO_MEMORY);
+	assert_int_equal(sse_next(&p, &in), SSE_MORE);
+	sse_finish(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +291,7 @@ int main(void)
 		cmocka_unit_test(memory_goes_back_after_a_large_event),
 		cmocka_unit_test(after_too_large_nothing_is_said),
 		cmocka_unit_test(an_event_at_the_end_is_not_inside),
+		cmocka_unit_test(running_out_of_memory_is_said_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,14 +18,17 @@ struct row {
 
 static const struct row texts[] = {
 	ROW("Hello", "data: Hello\n"), ROW("", "data: \n"), ROW(" lead and trail ", "data:  lead and trail \n"),
-	ROW("two\nlines", "data: two\ndata: lines\n"), ROW("\n", "data: \ndata: \n"), ROW("\n\na\n", "data: \ndata: \ndata: a\ndata: \n"),
+	ROW("two\nlines", "data: two\ndata: lines\n"), ROW("\n", "data: \ndata: \n"), ROW("\n\na\n",
+	    "data: \ndata: \ndata: a\ndata: \n"),
 	ROW("data: x", "data: data: x\n"), ROW("a\0b", "data: a\0b\n"), ROW("\u00e9\u2028", "data: \u00e9\u2028\n"),
 };
 
 static const struct row strings[] = {
-	ROW("", "\"\""), ROW("plain", "\"plain\""), ROW("\"\\/", "\"\\\"\\\\/\""), ROW("\b\f\n\r\t", "\"\\b\\f\\n\\r\\t\""),
+	ROW("", "\"\""), ROW("plain", "\"plain\""), ROW("\"\\/", "\"\\\"\\\\/\""), ROW("\b\f\n\r\t",
+	    "\"\\b\\f\\n\\r\\t\""),
 	ROW("\0\x01\x1f\x7f", "\"\\u0000\\u0001\\u001f\\u007f\""), ROW("</script>", "\"\\u003c/script>\""),
-	ROW("a\u2028b\u2029", "\"a\\u2028b\\u2029\""), ROW("\u2027\u20ac\u202a", "\"\u2027\u20ac\u202a\""), ROW("\U0001f600", "\"\U0001f600\""),
+	ROW("a\u2028b\u2029", "\"a\\u2028b\\u2029\""), ROW("\u2027\u20ac\u202a", "\"\u2027\u20ac\u202a\""),
+	ROW("\U0001f600", "\"\U0001f600\""),
 };
 
 static void data_lines(void **state)

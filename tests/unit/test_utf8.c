@@ -22,7 +22,8 @@ static const struct row rows[] = {
 	{"ASCII", false, SPAN("plain words, more than eight bytes"), SPAN("plain words, more than eight bytes"), 0},
 	{"NUL is a character", false, SPAN("a\0b"), SPAN("a\0b"), 0},
 	{"two, three and four bytes", false, SPAN("\u00e9\u20ac\U0001f600"), SPAN("\u00e9\u20ac\U0001f600"), 0},
-	{"first and last of each length", false, SPAN("\xC2\x80\xDF\xBF\xE0\xA0\x80\xEF\xBF\xBF\xF0\x90\x80\x80\xF4\x8F\xBF\xBF"),
+	{"first and last of each length",
+	    false, SPAN("\xC2\x80\xDF\xBF\xE0\xA0\x80\xEF\xBF\xBF\xF0\x90\x80\x80\xF4\x8F\xBF\xBF"),
 	 SPAN("\xC2\x80\xDF\xBF\xE0\xA0\x80\xEF\xBF\xBF\xF0\x90\x80\x80\xF4\x8F\xBF\xBF"), 0},
 	{"around the surrogates", true, SPAN("\xED\x9F\xBF\xEE\x80\x80"), SPAN("\xED\x9F\xBF\xEE\x80\x80"), 0},
 	{"a lone continuation", false, SPAN("a\x80z"), SPAN("a" R "z"), 1},
@@ -39,7 +40,8 @@ static const struct row rows[] = {
 	{"cut at the end: one", false, SPAN("x\xC3"), SPAN("x" R), 1},
 	{"cut at the end: three of four", false, SPAN("x\xF0\x9F\x98"), SPAN("x" R), 1},
 	{"a pair", true, SPAN("<\xED\xA0\xBD\xED\xB8\x80>"), SPAN("<\U0001f600>"), 0},
-	{"first and last pair", true, SPAN("\xED\xA0\x80\xED\xB0\x80\xED\xAF\xBF\xED\xBF\xBF"), SPAN("\U00010000\U0010ffff"), 0},
+	{"first and last pair",
+	    true, SPAN("\xED\xA0\x80\xED\xB0\x80\xED\xAF\xBF\xED\xBF\xBF"), SPAN("\U00010000\U0010ffff"), 0},
 	{"a high alone", true, SPAN("<\xED\xA0\xBD>"), SPAN("<" R ">"), 1},
 	{"a low alone", true, SPAN("<\xED\xB8\x80>"), SPAN("<" R ">"), 1},
 	{"two highs and a low", true, SPAN("\xED\xA0\xBD\xED\xA0\xBD\xED\xB8\x80"), SPAN(R "\U0001f600"), 1},
@@ -53,7 +55,8 @@ static const struct row rows[] = {
 static void assert_row(const struct row *row, const struct buf *out, size_t replaced, size_t i, size_t k)
 {
 	if (!span_eq(buf_span(out), row->out) || replaced != row->replaced)
-		fail_msg("%s, cut at %zu and %zu: got '%.*s' and %zu replaced", row->what, i, k, SPAN_ARG(buf_span(out)), replaced);
+		fail_msg("%s, cut at %zu and %zu: got '%.*s' and %zu replaced",
+		    row->what, i, k, SPAN_ARG(buf_span(out)), replaced);
 }
 
 static void mend_cut(const struct row *row, size_t i, size_t k)

@@ -33,7 +33,8 @@ static struct choice choose(const uint8_t *data)
 {
 	static const struct dialect *const dialects[] = {&dialect_text, &dialect_openai_chat, NULL};
 	static const char *const types[] = {
-		"text/event-stream", "text/event-stream", "text/event-stream; charset=utf-8", "application/x-ndjson", "application/json",
+		"text/event-stream", "text/event-stream", "text/event-stream; charset=utf-8", "application/x-ndjson",
+		"application/json",
 	};
 	static const enum ending_body ends[] = {BODY_FRAMED, BODY_CLOSED, BODY_BROKEN, BODY_MALFORMED};
 	unsigned rules = data[0], limits = data[1], end = data[2];

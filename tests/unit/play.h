@@ -26,7 +26,11 @@ static inline struct generation_rules play_rules(const struct dialect *dialect)
 {
 	return (struct generation_rules){
 		.dialect = dialect,
-		.text = {.end_events = {end_event_words, 3}, .end_data = {end_data_words, 1}, .error_events = {error_event_words, 2}},
+		.text = {
+			.end_events = {end_event_words, 3},
+			.end_data = {end_data_words, 1},
+			.error_events = {error_event_words, 2},
+		},
 		.n = 1,
 	};
 }

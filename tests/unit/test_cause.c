@@ -121,8 +121,11 @@ static void test_error(void **state)
 {
 	struct play p;
 	open_openai(&p);
-	play_say(&p, CHUNK("a") "data: {\"error\":{\"message\":\"try\\nlater <b>\",\"type\":\"overloaded_error\",\"code\":529}}\n\n");
-	expect(&p, CAUSE_ERROR, "The model server reported an error: \"try later ‹b›\" (type overloaded_error, code 529).");
+	play_say(&p, CHUNK("a"));
+	play_say(&p, "data: {\"error\":{\"message\":\"try\\nlater <b>\","
+	             "\"type\":\"overloaded_error\",\"code\":529}}\n\n");
+	expect(&p, CAUSE_ERROR,
+	       "The model server reported an error: \"try later ‹b›\" (type overloaded_error, code 529).");
 	play_close(&p);
 	open_openai(&p);
 	play_say(&p, "data: {\"error\":{\"message\":\"no\",\"type\":\"t\"}}\n\n");
@@ -144,7 +147,8 @@ static void test_aborted(void **state)
 	struct play p;
 	open_openai(&p);
 	play_say(&p, CHUNK("a") FINISH("abort") DONE);
-	const struct last_word *word = expect(&p, CAUSE_ABORTED, "The model server gave up after 1 event: its finish reason is \"abort\".");
+	const struct last_word *word;
+	word = expect(&p, CAUSE_ABORTED, "The model server gave up after 1 event: its finish reason is \"abort\".");
 	assert_string_equal(word->finish, "abort");
 	play_close(&p);
 }
@@ -188,7 +192,8 @@ static void test_cut_for_a_known_reason_says_how_far_the_answer_came(void **stat
 	play_head(&p);
 	generation_body_end(&p.g, BODY_MALFORMED, "chunk size is not hexadecimal");
 	expect(&p, CAUSE_PROTOCOL,
-	       "The model server broke the rules of HTTP: chunk size is not hexadecimal. That was before the first text.");
+	       "The model server broke the rules of HTTP: chunk size is not hexadecimal. That was before the first "
+	       "text.");
 	play_close(&p);
 	open_text(&p);
 	generation_body_end(&p.g, BODY_BROKEN, "The head broke off");
@@ -241,7 +246,8 @@ static void test_unproven(void **state)
 	play_head(&p);
 	play_say(&p, "data: a\n\n");
 	generation_body_end(&p.g, BODY_CLOSED, NULL);
-	expect(&p, CAUSE_UNPROVEN, "The connection was simply closed after 1 event: nothing proves that the answer is whole.");
+	expect(&p, CAUSE_UNPROVEN,
+	       "The connection was simply closed after 1 event: nothing proves that the answer is whole.");
 	play_close(&p);
 }
 
@@ -296,7 +302,8 @@ static void test_event_too_large(void **state)
 	play_head(&p);
 	play_say(&p, "data: a\n\ndata: this one is larger\n\ndata: b\n\n");
 	expect(&p, CAUSE_EVENT_TOO_LARGE,
-	       "The answer was cut off after 1 event: the next event is larger than the 20 bytes that are allowed here.");
+	       "The answer was cut off after 1 event: the next event is larger than the 20 bytes that are allowed "
+	       "here.");
 	play_expect_events(&p, "a|");
 	play_close(&p);
 }
@@ -309,7 +316,8 @@ static void test_stream_too_large(void **state)
 	play_open(&p, &rules);
 	play_head(&p);
 	play_say(&p, "data: ab\n\ndata: cd\n\ndata: e\n\n");
-	expect(&p, CAUSE_STREAM_TOO_LARGE, "The answer was cut off after 2 events: it is larger than the 4 bytes that are allowed here.");
+	expect(&p, CAUSE_STREAM_TOO_LARGE,
+	       "The answer was cut off after 2 events: it is larger than the 4 bytes that are allowed here.");
 	play_expect_events(&p, "ab|cd|");
 	play_close(&p);
 	expect_ours(CAUSE_STREAM_TOO_LARGE, "The answer was larger than is allowed here.");
@@ -324,7 +332,10 @@ static void test_shutdown(void **state)
 	expect_ours(CAUSE_SHUTDOWN, "The gateway was shut down before the answer was whole.");
 }
 
-static void test_owner_lost(void **state) { expect_ours(CAUSE_OWNER_LOST, "The gateway that was writing this answer died."); }
+static void test_owner_lost(void **state)
+{
+	expect_ours(CAUSE_OWNER_LOST, "The gateway that was writing this answer died.");
+}
 
 static void test_internal(void **state) { expect_ours(CAUSE_INTERNAL, "A bug in the gateway ended this answer."); }
 

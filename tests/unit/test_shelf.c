@@ -16,12 +16,10 @@ struct stream {
 	int drops;
 };
 
-static struct stream *last_dropped;
-
 static void on_drop(struct shelf_entry *entry)
 {
-	last_dropped = (struct stream *)((char *)entry - offsetof(struct stream, entry));
-	last_dropped->drops++;
+	struct stream *x = (struct stream *)((char *)entry - offsetof(struct stream, entry));
+	x->drops++;
 	assert_null(entry->shelf);
 }
 

@@ -120,4 +120,4 @@ const struct option_type config_address_listen = {
 	"IPv4:PORT, [IPv6]:PORT, localhost:PORT or :PORT", bind_address, print_address, config_type_release_string};
 const struct option_type config_address_listen_or_none = {
 	"IPv4:PORT, [IPv6]:PORT, localhost:PORT, :PORT or none", bind_address_or_none, print_address,
-	 config_type_release_string};
+	config_type_release_string};

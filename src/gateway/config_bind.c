@@ -29,22 +29,31 @@ struct rows {
 
 /* Keys. */
 
-static bool complain_unknown(struct binding *b, bool of_route, const struct node *key, const char *path, size_t prefix)
+/* Keys of the same group, or, on top, keys and groups. */
+static struct nearest find_nearest(bool of_route, span path, span group)
 {
-	struct nearest near = {.wanted = span_str(path)};
-	for (size_t i = 0; i < config_option_count; i++)
-		if (config_option_rows[i].of_route == of_route)
-			config_complain_nearer(&near, config_option_rows[i].path);
-	if (!of_route)
-		for (const char *const *g = (const char *const[]){"routes", "limits", "model", "tls", NULL}; *g; g++)
-			config_complain_nearer(&near, *g);
-	span shown = span_from(span_str(path), prefix);
-	if (near.word && strlen(near.word) > prefix)
-		return config_complain(b->complaint, key,
-			"unknown key \"%s\", did you mean \"%s\"? (expected a key of lastword --help)",
-			config_complain_show(shown).text, near.word + prefix);
-	return config_complain(b->complaint, key, "unknown key \"%s\", expected a key of lastword --help",
-		config_complain_show(shown).text);
+	struct nearest near = {.wanted = path};
+	if (!of_route && !group.n)
+		config_complain_nearer(&near, SPAN("routes"));
+	for (size_t i = 0; i < config_option_count; i++) {
+		const struct option *o = &config_option_rows[i];
+		span known = span_str(o->path);
+		if (o->of_route == of_route && span_starts(known, group))
+			config_complain_nearer(&near, group.n ? known : span_first(known, span_find(known, '.')));
+	}
+	return near;
+}
+
+static bool complain_unknown(struct binding *b, bool of_route, const struct node *key, const char *path, span group)
+{
+	struct nearest near = find_nearest(of_route, span_str(path), group);
+	struct shown shown = config_complain_show(key->text);
+	if (!near.word.p)
+		return config_complain(b->complaint, key, "unknown key \"%s\", expected a key of lastword --help", shown.text);
+	near.word = span_from(near.word, group.n);
+	return config_complain(b->complaint, key,
+		"unknown key \"%s\", did you mean \"%.*s\"? (expected a key of lastword --help)", shown.text,
+		SPAN_ARG(near.word));
 }
 
 static bool check_keys(struct binding *b, bool of_route, const struct node *map, const char *group)
@@ -61,7 +70,7 @@ static bool check_keys(struct binding *b, bool of_route, const struct node *map,
 			return config_complain(b->complaint, n->key, "the key %s, expected a map in a map instead of the dot",
 				path);
 		if (*group || !config_option_is_group(of_route, span_str(path)))
-			return complain_unknown(b, of_route, n->key, path, strlen(group));
+			return complain_unknown(b, of_route, n->key, path, span_str(group));
 		if (n->kind != NODE_MAP)
 			return config_complain(b->complaint, n, "%s: %s, expected a map", path,
 				n->kind == NODE_LIST ? "a list" : n->text.n ? "a single value" : "no value");

@@ -22,12 +22,12 @@ static enum config_action complain_unknown(struct complaint *c, span arg)
 {
 	struct nearest near = {.wanted = arg};
 	for (enum flag f = 0; f < FLAGS; f++)
-		config_complain_nearer(&near, config_cli_rows[f].name);
+		config_complain_nearer(&near, span_str(config_cli_rows[f].name));
 	if (span_is(arg, "check"))
 		config_complain(c, NULL, "check: probing an upstream is not in this version, expected flags only");
-	else if (near.word)
-		config_complain(c, NULL, "%s: unknown flag, did you mean %s? (expected a flag of lastword --help)",
-			config_complain_show(arg).text, near.word);
+	else if (near.word.p)
+		config_complain(c, NULL, "%s: unknown flag, did you mean %.*s? (expected a flag of lastword --help)",
+			config_complain_show(arg).text, SPAN_ARG(near.word));
 	else
 		config_complain(c, NULL, "%s: unknown %s, expected a flag of lastword --help", config_complain_show(arg).text,
 			span_starts(arg, SPAN("-")) ? "flag" : "argument");

@@ -81,14 +81,13 @@ static size_t distance(span a, span b)
 	return d[a.n][b.n];
 }
 
-void config_complain_nearer(struct nearest *n, const char *word)
+void config_complain_nearer(struct nearest *n, span word)
 {
-	span candidate = span_str(word);
-	if (n->wanted.n > WORD || candidate.n > WORD)
+	if (n->wanted.n > WORD || word.n > WORD)
 		return;
-	size_t far = distance(n->wanted, candidate);
-	size_t most = candidate.n < 4 ? 1 : 2;
-	if (far <= most && (!n->word || far < n->distance)) {
+	size_t far = distance(n->wanted, word);
+	size_t most = word.n < 4 ? 1 : 2;
+	if (far <= most && (!n->word.p || far < n->distance)) {
 		n->word = word;
 		n->distance = far;
 	}

@@ -64,13 +64,13 @@ struct shown {
 };
 struct shown config_complain_show(span s);
 
-/* The closest of the words, when it is close enough to be what was meant; else NULL. */
+/* The closest of the words, when it is close enough to be what was meant; else its p is NULL. */
 struct nearest {
 	span wanted;
-	const char *word;
+	span word;
 	size_t distance;
 };
-void config_complain_nearer(struct nearest *n, const char *word);
+void config_complain_nearer(struct nearest *n, span word);
 
 /* The tree. */
 

@@ -3,8 +3,8 @@
  * event out. Nothing is copied and no byte is looked at but by memchr. Only when the input ends inside a block do the
  * lent values move into memory of our own, and only a line that crosses two inputs is gathered first.
  *
- * The obvious state machine, one byte at a time, costs ten times as much and is no shorter; splitting on LF alone and
- * trimming CR is wrong, since a CR by itself ends a line, and waiting to see whether an LF follows it would hold an
+ * The obvious state machine decides something at every byte and is no shorter; splitting on LF alone and trimming CR
+ * is wrong, since a CR by itself ends a line, and waiting to see whether an LF follows it would hold an
  * event back until the next one comes.
  *
  * 1. Items do not depend on how the input is sliced; their spans are good until the next call.

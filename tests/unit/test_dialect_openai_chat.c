@@ -259,6 +259,45 @@ static void what_cannot_be_read(void **state)
 	ASSERT_ROWS(&one, rows);
 }
 
+static void an_event_cut_at_any_byte_says_nothing(void **state)
+{
+	const span whole = SPAN("{\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":[{\"type\":\"text\",\"text\":\"a\"}],"
+		"\"reasoning\":\"b\",\"refusal\":\"c\",\"tool_calls\":[{\"index\":0}],\"x\":[]},\"finish_reason\":\"stop\"},"
+		"{\"index\":1,\"delta\":null}],\"usage\":{\"prompt_tokens\":1,\"y\":{}}}");
+	for (size_t n = 1; n <= whole.n; n++) {
+		struct reader r;
+		struct sse_event event = {.data = span_first(whole, n), .has_data = true};
+		reader_init(&r, &dialect_openai_chat, NULL, 1);
+		reader_read(&r, &event);
+		assert_int_equal(r.seen.unreadable, n < whole.n);
+		assert_int_equal(r.seen.text, n == whole.n);
+		assert_int_equal(r.text.n, n == whole.n ? 2 : 0);
+		assert_int_equal(r.reasoning.n, n == whole.n ? 1 : 0);
+		reader_flush(&r);
+		assert_int_equal(r.text.n + r.reasoning.n, 0);
+		reader_finish(&r);
+	}
+}
+
+static void more_choices_than_any_server_offers(void **state)
+{
+	struct buf body = {0}, out = {0};
+	buf_put(&body, SPAN("data: {\"choices\":[{}"));
+	for (int i = 1; i < DIALECT_CHOICES; i++)
+		buf_put(&body, SPAN(",{}"));
+	size_t whole = body.n;
+	buf_put(&body, SPAN("]}\n\n"));
+	reading_run(&out, &one, buf_span(&body), body.n);
+	assert_true(span_is(buf_span(&out), "||fed=1 0/128"));
+	body.n = whole;
+	out.n = 0;
+	buf_put(&body, SPAN(",{}]}\n\n"));
+	reading_run(&out, &one, buf_span(&body), body.n);
+	assert_true(span_starts(buf_span(&out), SPAN("||fed=0 unreadable(expected an index from 0 to 127")));
+	buf_finish(&body);
+	buf_finish(&out);
+}
+
 static void deep_nesting_ends_it(void **state)
 {
 	struct buf body = {0}, out = {0};
@@ -308,6 +347,8 @@ int main(void)
 		cmocka_unit_test(failing_finishes),
 		cmocka_unit_test(several_choices),
 		cmocka_unit_test(what_cannot_be_read),
+		cmocka_unit_test(an_event_cut_at_any_byte_says_nothing),
+		cmocka_unit_test(more_choices_than_any_server_offers),
 		cmocka_unit_test(deep_nesting_ends_it),
 		cmocka_unit_test(a_body_that_is_an_error),
 		cmocka_unit_test(a_text_that_memory_cannot_hold_has_failed),

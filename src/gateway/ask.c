@@ -155,7 +155,7 @@ bool ask_make(const struct route *route, const struct question *q, const struct 
 		.rules = {
 			.dialect = guess.dialect, .not_built = guess.name && !guess.dialect ? guess.name : NULL, .text = route->text,
 			.end_marker = route->end_marker, .finish_optional = route->finish_optional, .json = route->json,
-			.queue_comments = route->upstream[0].is_model, .n = 1, .event_limit = route->event_bytes, .stream_limit = route->stream_bytes,
+			.queue_comments = route->upstream[0].is_model, .secret = span_str(route->auth_value), .n = 1, .event_limit = route->event_bytes, .stream_limit = route->stream_bytes,
 		},
 	};
 	put_fields(route, x, &out->fields);

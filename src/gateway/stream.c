@@ -58,6 +58,20 @@ static void log_usage(struct log_line *l, const struct seen *seen)
 		log_number(l, "completion_tokens", seen->completion_tokens);
 }
 
+/* What an upstream says of its own error may quote the prompt, so only its type and code are logged; the viewer is told all. */
+static void log_why(struct log_line *l, const struct last_word *word, const struct seen *seen)
+{
+	const struct cause_row *row = cause_row(word->cause);
+	if (row->end != END_FAILED)
+		return;
+	bool quotes = word->cause == CAUSE_ERROR || !*word->detail;
+	log_string(l, "detail", quotes ? row->sentence : word->detail);
+	if (*seen->error_type)
+		log_string(l, "error_type", seen->error_type);
+	if (*seen->error_code)
+		log_string(l, "error_code", seen->error_code);
+}
+
 static void log_end_of(struct stream *s, const struct last_word *word)
 {
 	const struct cause_row *row = cause_row(word->cause);
@@ -71,8 +85,7 @@ static void log_end_of(struct stream *s, const struct last_word *word)
 	log_number(&l, "line", s->generation.verdict.line);
 	if (*word->finish)
 		log_string(&l, "finish", word->finish);
-	if (row->end == END_FAILED)
-		log_string(&l, "detail", *word->detail ? word->detail : row->sentence);
+	log_why(&l, word, &s->generation.reader.seen);
 	log_number(&l, "events", (int64_t)word->events);
 	log_number(&l, "bytes", (int64_t)word->bytes);
 	log_usage(&l, &s->generation.reader.seen);

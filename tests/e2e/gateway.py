@@ -40,7 +40,9 @@ class Gateway:
         self.process = None
 
     def start(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+        # A sanitized gateway has no model server beside it: there is one build of that.
+        environment = os.environ | {"PATH": f"{ROOT / 'build'}:{os.environ['PATH']}"}
+        self.process = subprocess.Popen(self.command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
         self._collector = threading.Thread(target=self._collect, daemon=True)
         self._collector.start()
         line = self._first_line()

@@ -31,17 +31,18 @@ ROUTES = {
     "/none": ("end_marker: none", "/generate"),
     "/custom": ("end_events: [fin], end_data: ['<eos>'], error_events: [oops]", "/generate"),
     "/json": ("data: json", "/generate"),
-    "/quick": ("idle: 400ms, first_event: 400ms", "/generate"),
+    "/quick": ("idle: 1s, first_event: 1s", "/generate"),
     "/brief": ("total: 500ms", "/generate"),
     "/small": ("event: 1KiB, stream: 4KiB", "/generate"),
     "/tolerant": ("half_close: true", "/generate"),
+    "/stuck": ("write_timeout: 500ms, grace: 5min", "/generate"),
     "/never": ("grace: never", "/generate"),
     "/at-once": ("grace: 0", "/generate"),
     "/patient": ("grace: 5min", "/generate"),
     "/chat": ("dialect: openai-chat, request: {model: tiny}", "/v1/chat/completions"),
     "/chat-optional": ("dialect: openai-chat, finish: optional", "/v1/chat/completions"),
     "/chat-auto": ("", "/v1/chat/completions"),
-    "/chat-quick": ("dialect: openai-chat, idle: 400ms, first_event: 400ms", "/v1/chat/completions"),
+    "/chat-quick": ("dialect: openai-chat, idle: 1s, first_event: 1s", "/v1/chat/completions"),
 }
 
 

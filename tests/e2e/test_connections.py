@@ -1,5 +1,7 @@
 """What a viewer's connection is used for: HTTP/1.0, keep-alive, pipelining, Expect, half a request."""
 
+import select
+
 import pytest
 from judge import CLEAN, judge
 
@@ -93,6 +95,43 @@ def test_a_request_that_comes_byte_by_byte(house):
         viewer.send(bytes([byte]))
     viewer.expect_stream()
     assert up.expect_request().prompt == "hi"
+
+
+def trickle(viewer, *statuses):
+    """A byte a second until an answer comes, whatever it is."""
+    waited = 0
+    while not select.select([viewer.socket], [], [], 1)[0]:
+        waited += 1
+        assert waited < 30, "nobody minds"
+        viewer.send(b"a")
+    assert viewer.wait_status() in statuses, viewer.story()
+    viewer.expect_hang_up()
+
+
+def test_A14_a_head_that_trickles_in_is_cut_off(house):
+    viewer = house.viewer().connect().begin().send(b"GET /text?prompt=hi HTTP/1.1\r\nHost: localhost\r\nX: ")
+    trickle(viewer, 408)
+    assert house.ups["/text"].requests == 0
+
+
+def test_A15_a_body_that_trickles_in_is_cut_off(house):
+    viewer = house.viewer().connect().begin()
+    viewer.send(b"POST /text HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n{")
+    trickle(viewer, 408)
+    assert house.ups["/text"].requests == 0
+
+
+def test_A28_connections_that_send_nothing_are_closed_and_nobody_else_is(house):
+    up, watching = house.at("/patient")
+    watching.watch("/patient?prompt=hi")
+    up.expect_request()
+    silent = [house.viewer().connect().begin() for _ in range(100)]
+    for viewer in silent:
+        select.select([viewer.socket], [], [], 30)
+        viewer.expect_hang_up()
+    up.head().event("a").done().end()
+    watching.expect("a", id=1)
+    watching.expect_last_word("finished")
 
 
 def test_half_a_request_and_a_hang_up_do_no_harm(house):

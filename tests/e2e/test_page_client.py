@@ -107,7 +107,7 @@ def test_the_page_knows_exactly_the_causes_of_the_table():
     table = re.search(r"const SENTENCES = \{(.*?)\n\};", (WEB / "page.js").read_text(), re.S)[1]
     known = re.findall(r"^\t(\w+):", table, re.M)
     assert known[: len(CAUSES)] == [name for name, _ in CAUSES]
-    assert set(known[len(CAUSES):]) == {"unreadable", "lost", "busy", "left"}
+    assert set(known[len(CAUSES):]) == {"unreadable", "lost", "busy", "damaged", "left"}
 
 
 @pytest.mark.parametrize("wrong", [{"events": 3}, {"bytes": 5}, {"crc32": "00000000"}])

@@ -3,6 +3,7 @@
 import pytest
 from conftest import route
 from judge import CLEAN
+from upstream import wait_until
 
 check = pytest.mark.check
 
@@ -21,7 +22,7 @@ def begin(house, path="/text", **how):
 @check
 @pytest.mark.parametrize("by", ["header", "query"])
 def test_D5_a_viewer_comes_back_to_a_live_stream(house, by):
-    up, viewer = begin(house)
+    up, viewer = begin(house, "/patient")
     up.event("a")
     viewer.expect("a", id=1)
     viewer.cut()
@@ -151,7 +152,7 @@ def test_D16_the_header_wins_over_the_query(house):
 
 
 def test_D8_an_event_that_was_cut_in_the_middle_is_sent_again_whole(house):
-    up, viewer = begin(house)
+    up, viewer = begin(house, "/patient")
     up.tokens("a", "b")
     viewer.expect_tokens("a", "b")
     viewer.resume(last=f"{viewer.id}.1")
@@ -295,6 +296,30 @@ def test_D12_a_reader_that_never_reads_costs_nobody_anything(house):
     quick.expect_last_word("finished", events=2000)
     slow.expect_end("finished", events=2000)
     assert slow.response.end == CLEAN
+
+
+def test_D12_a_viewer_that_takes_nothing_is_cut_and_can_come_back(house):
+    up, quick = begin(house, "/stuck")
+    stuck = house.viewer().connect(buffer=4096).ask(f"/streams/{quick.id}")
+    tokens = [f"{n} " + 1000 * "x" for n in range(3000)]
+    for n, token in enumerate(tokens):
+        up.event(token)
+        quick.expect(token, id=n + 1)
+    wait_until(lambda: house.gateway.metric("lastword_viewers") == 1, "the stuck viewer to be given up")
+    stuck.expect_broken()
+    stuck.resume()
+    up.done().end()
+    stuck.expect_end("finished", events=3000)
+    quick.expect_last_word("finished", events=3000)
+
+
+def test_A29_the_list_of_hop_by_hop_headers_cannot_remove_a_place(house):
+    up, viewer = begin(house, "/patient")
+    up.tokens("a", "b")
+    viewer.expect_tokens("a", "b")
+    other = house.viewer().ask("/patient?prompt=hi", headers={"Last-Event-ID": f"{viewer.id}.1", "Connection": "last-event-id, host"})
+    other.expect("b", id=2)
+    assert up.requests == 1
 
 
 def test_the_place_of_another_stream_is_refused(house):

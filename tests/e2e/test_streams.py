@@ -66,12 +66,12 @@ def test_the_state_of_a_stream_as_json(house):
     viewer.expect("Hello", id=1)
     now = state(house.gateway, viewer.id)
     assert (now["id"], now["state"], now["end"], now["events"], now["bytes"], now["viewers"]) == (viewer.id, "live", None, 1, 5, 1)
-    up.chunk(finish="stop").event(json.dumps({"choices": [], "usage": {"total_tokens": 7}})).done().end()
+    up.chunk(finish="stop").event(json.dumps({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4}})).done().end()
     verdict = viewer.expect_last_word("finished")
     after = state(house.gateway, viewer.id)
     assert (after["state"], after["end"], after["cause"], after["finish"], after["proof"]) == ("ended", "complete", "finished", "stop", "marker")
     assert [after[name] for name in ("events", "bytes", "crc32")] == [verdict[name] for name in ("events", "bytes", "crc32")]
-    assert after["usage"] == {"total_tokens": 7}
+    assert after["usage"] == {"prompt_tokens": 3, "completion_tokens": 4}
     assert isinstance(after["age_ms"], int)
 
 
@@ -131,7 +131,7 @@ def test_the_head_of_a_browser_stream(house):
 
 @check
 def test_metrics_tell_what_happened(gateway_with, up):
-    gateway = gateway_with("", route("/text", up.url + "/generate"))
+    gateway = gateway_with("", route("/text", up.url + "/generate", "grace: 5min"))
     viewer = gateway.viewer().watch("/text?prompt=hi")
     up.expect_request()
     up.head().event("Hello")
@@ -176,17 +176,9 @@ def test_events_that_nobody_watched_are_counted(gateway_with, up):
     assert gateway.metric("lastword_events_unwatched_total") == 2
 
 
-def test_E20_the_admin_listener_tells_health_and_streams(house):
+def test_E20_the_admin_listener_tells_health(house):
     assert house.gateway.ask_admin("/healthz").status == 200
     assert house.gateway.ask_admin("/readyz").status == 200
-    assert house.gateway.ask_admin("/").status == 200
-    up, viewer = house.at("/text")
-    viewer.watch("/text?prompt=a%20canary%20prompt")
-    up.expect_request()
-    listed = house.gateway.ask_admin("/streams")
-    assert listed.status == 200
-    assert viewer.id.encode() not in listed.body, "an id is a capability"
-    assert b"canary" not in listed.body
 
 
 def test_F13_the_admin_pages_are_not_public(house):

@@ -40,9 +40,14 @@ class Viewer:
 
     # Asking.
 
-    def connect(self):
+    def connect(self, buffer=None):
+        """buffer: bytes that the kernel may take for a viewer that does not read."""
         self.cut()
-        self.socket = socket.create_connection(self.address, DEADLINE)
+        self.socket = socket.socket()
+        if buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.settimeout(DEADLINE)
+        self.socket.connect(self.address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self
 

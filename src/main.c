@@ -163,5 +163,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	config_destroy(l.config);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return 1; /* what was asked for could not be said */
 	return status;
 }

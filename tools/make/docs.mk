@@ -1,7 +1,5 @@
 # Documents that come from the code's own tables.
 
-# The files of tools/make are included before `all`, which is what a bare `make` means.
-.DEFAULT_GOAL := all
 
 config_o := $(patsubst src/%.c,$B/o/%.o,$(wildcard src/gateway/config*.c))
 

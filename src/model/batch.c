@@ -18,10 +18,8 @@
 
 #include <stdlib.h>
 
-/* From libllama's threads, during a step. */
-static bool is_unwanted(void *owner)
+static bool is_unwanted(const struct batch *b)
 {
-	const struct batch *b = owner;
 	if (atomic_load_explicit(b->stopping, memory_order_relaxed))
 		return true;
 	bool any = false;
@@ -34,6 +32,16 @@ static bool is_unwanted(void *owner)
 	return any;
 }
 
+/* From libllama's threads, during a step. */
+static bool must_abort(void *owner)
+{
+	struct batch *b = owner;
+	bool unwanted = is_unwanted(b);
+	if (unwanted)
+		atomic_store_explicit(&b->aborted, true, memory_order_relaxed);
+	return unwanted;
+}
+
 void batch_open(struct batch *b)
 {
 	b->sequence = calloc(b->slots, sizeof *b->sequence);
@@ -41,7 +49,7 @@ void batch_open(struct batch *b)
 	for (unsigned i = 0; i < b->slots; i++)
 		b->sequence[i].id = (llama_seq_id)i;
 	b->tokens = llama_batch_init(BATCH_SLICE + (int32_t)b->slots, 0, 1);
-	llama_set_abort_callback(b->llama, is_unwanted, b);
+	llama_set_abort_callback(b->llama, must_abort, b);
 }
 
 void batch_close(struct batch *b)
@@ -158,6 +166,7 @@ bool batch_step(struct batch *b)
 	add_prompts(b);
 	if (b->tokens.n_tokens == 0)
 		return false;
+	atomic_store(&b->aborted, false);
 	int32_t error = llama_decode(b->llama, b->tokens);
 	if (error && error != ABORTED)
 		fail(b, error);

@@ -16,6 +16,7 @@ struct batch {
 	void *owner;
 
 	/* For batch.c. */
+	atomic_bool aborted;     /* the present step; libllama complains of it as of an error */
 	struct llama_batch tokens;
 	unsigned turn;           /* whose prompt comes first in the next step */
 	struct buf text;
@@ -34,6 +35,9 @@ void batch_sweep(struct batch *b);
 /* One step: a token for each answer that runs, and a slice of the prompts that are not read yet. False: there was
  * nothing to do. */
 MUST bool batch_step(struct batch *b);
+
+/* The present step is being given up because nobody wants it. Any thread. */
+static inline bool batch_is_aborted(const struct batch *b) { return atomic_load_explicit(&b->aborted, memory_order_relaxed); }
 
 /* Tokens of prompts in one step. */
 enum { BATCH_SLICE = 256 };

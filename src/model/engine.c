@@ -131,7 +131,8 @@ static void on_end(void *owner, struct answer *a, enum answer_end end)
 
 static void on_log(enum ggml_log_level level, const char *text, void *owner)
 {
-	if (level == GGML_LOG_LEVEL_ERROR)
+	const struct engine *e = owner;
+	if (level == GGML_LOG_LEVEL_ERROR && !batch_is_aborted(&e->batch))
 		log_say(LOG_ERROR, "llama", "%.*s", (int)strcspn(text, "\n"), text);
 }
 
@@ -141,11 +142,14 @@ static bool on_progress(float done, void *owner)
 	return !atomic_load(&e->stopping);
 }
 
-static unsigned count_processors(void)
+/* One processor is left for the loop, the gateway and the browser beside us: libllama's threads wait for one another by
+ * spinning, hundreds of times for each token, and when one of them is not on a processor the others burn theirs until it
+ * is. On two busy processors one thread was measured to be ten times as fast as two. */
+static unsigned choose_threads(void)
 {
 	cpu_set_t set;
-	int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-	return n < THREADS_MOST ? (unsigned)n : THREADS_MOST;
+	int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) - 1 : 1;
+	return n < 1 ? 1 : n < THREADS_MOST ? (unsigned)n : THREADS_MOST;
 }
 
 static unsigned fitting_context(const struct engine *e)
@@ -174,7 +178,7 @@ static void warm_up(struct engine *e)
 {
 	llama_token token = 0;
 	if (llama_decode(e->batch.llama, llama_batch_get_one(&token, 1)) == 0)
-		llama_memory_clear(llama_get_memory(e->batch.llama), true);
+		llama_memory_clear(llama_get_memory(e->batch.llama), false);
 }
 
 static bool load_model(struct engine *e)
@@ -197,7 +201,7 @@ static bool load(struct engine *e)
 		return false;
 	e->facts.model = e->model;
 	e->facts.context = fitting_context(e);
-	e->facts.threads = e->options.threads ? e->options.threads : count_processors();
+	e->facts.threads = e->options.threads ? e->options.threads : choose_threads();
 	struct llama_context *llama = make_context(e);
 	if (!llama)
 		return false;

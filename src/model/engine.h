@@ -14,7 +14,7 @@ struct engine_options {
 	const char *file;
 	unsigned context; /* tokens of one slot; cut to what the model was trained for */
 	unsigned slots;
-	unsigned threads; /* 0: as many as there are processors for us */
+	unsigned threads; /* 0: one less than there are processors for us */
 };
 
 /* What became of it, once the model is loaded. */

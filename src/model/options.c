@@ -41,7 +41,7 @@ const char *options_help(void)
 	       "  --context N        tokens of one answer, its prompt included (4096)\n"
 	       "  --slots N          answers at once (8)\n"
 	       "  --queue N          requests that may wait behind them (64)\n"
-	       "  --threads N        0: as many as there are processors (0)\n"
+	       "  --threads N        0: one less than there are processors (0)\n"
 	       "  --help, --version\n"
 	       "\n"
 	       "Exit status: 0 after a signal or the lifeline's end, 1 for a failure at run time, 2 for a wrong command line.\n";

@@ -15,7 +15,7 @@ struct options {
 	unsigned context;   /* tokens of one slot */
 	unsigned slots;     /* answers at once */
 	unsigned queue;     /* requests that may wait behind them */
-	unsigned threads;   /* 0: as many as there are processors for us */
+	unsigned threads;   /* 0: one less than there are processors */
 };
 
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_WRONG };

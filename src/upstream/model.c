@@ -166,10 +166,10 @@ static int spawn(struct model *m)
 	snprintf(threads, sizeof threads, "%u", m->options.threads);
 	char *args[] = {m->program, "--model", m->file, "--listen-fd", "3", "--lifeline-fd", "4", "--context", context, "--slots", slots,
 	                "--queue", queue, "--threads", threads, NULL};
-	/* Our stdout is for the one line that says where we listen. */
+	/* Where the child listens is nobody's news; our stdout is for our own address. */
 	uv_stdio_container_t fds[] = {
 		{.flags = UV_IGNORE},
-		{.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+		{.flags = UV_IGNORE},
 		{.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
 		[CHILD_LISTEN_FD] = {.flags = UV_INHERIT_FD, .data.fd = m->listen_fd},
 		[CHILD_LIFELINE_FD] = {.flags = UV_INHERIT_FD, .data.fd = m->lifeline[0]},

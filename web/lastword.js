@@ -4,7 +4,7 @@
  * crash; so this reads the body of a fetch with its own parser, written from the HTML Standard (section 9.2.6).
  *
  * What holds:
- * 1. `done` resolves exactly once, never rejects, and what it says is the gateway's last word, or says that there was none.
+ * 1. `done` resolves exactly once and never rejects. It says the gateway's last word, or that there was none.
  * 2. One answer is generated once: every repeated request carries the same Idempotency-Key or the stream's id.
  * 3. The last word's events, bytes and CRC-32 are compared with what arrived; `intact` is the result.
  * 4. A stop that was asked for before the stream has an id is sent as soon as it has one. */
@@ -13,6 +13,7 @@ const BREAKS_MAX = 5; // connections lost in a row, without one new event betwee
 const BUSY_MAX = 30; // times that a gateway without room is asked again
 const RETRY_MS = 1000; // until the server says another time
 const STOP_MS = 3000; // how long a stop waits for the gateway's last word
+const UNREADABLE = { end: "failed", cause: "unreadable" }; // a last word that is not JSON
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
 	for (let bit = 0; bit < 8; bit++) n = n & 1 ? (n >>> 1) ^ 0xedb88320 : n >>> 1;
@@ -26,7 +27,7 @@ export function crc32(bytes, before = 0) {
 	return ~crc >>> 0;
 }
 
-/** Reads an event stream, split anywhere; `onEvent({name, data})` is called for each event that the standard dispatches. */
+/** Reads an event stream, split anywhere; calls `onEvent({name, data})` for each event that the standard dispatches. */
 export class EventReader {
 	id = ""; // the last event id, which goes into Last-Event-ID
 	retryMs = undefined;
@@ -75,8 +76,9 @@ export class EventReader {
 }
 
 /** One answer. `told` may have text(string), reasoning(string), progress({queue}) and waiting("busy"|"broken"|null).
- * `done` resolves to {end, cause, …}: the last word's members and `intact` (false: something of the answer is missing or
- * doubled), or one of our own ends without a last word: "lost", "busy", "rejected" (with `status`, `detail`), "left". */
+ * `done` resolves to {end, cause, …}: the last word's members and `intact` (false: something of the answer is missing
+ * or doubled), or one of our own ends without a last word: "lost", "busy", "rejected" (with `status` and `detail`),
+ * "left". */
 export class Answer {
 	#prompt;
 	#url;
@@ -174,7 +176,7 @@ export class Answer {
 		if (name === "message") this.#count(this.#text(data));
 		else if (name === "reasoning") this.#told.reasoning?.(this.#text(data));
 		else if (name === "progress") this.#told.progress?.(parse(data) ?? {});
-		else if (name === "close" || name === "failed") this.#last = parse(data) ?? { end: "failed", cause: "unreadable" };
+		else if (name === "close" || name === "failed") this.#last = parse(data) ?? UNREADABLE;
 	}
 
 	#text(data) {
@@ -226,7 +228,7 @@ async function drain(body) {
 	}
 }
 
-/** Where a stream is known to exist, a 502 or 503 speaks of what stands between us and the gateway: worth another try. */
+/** Where a stream exists, a 502 or 503 speaks of what stands between us and the gateway: worth another try. */
 function isRefusal(response, id) {
 	if (response.status !== 200) return !(id && response.status >= 500);
 	return !response.headers.get("Content-Type")?.startsWith("text/event-stream");

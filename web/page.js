@@ -41,6 +41,7 @@ const SENTENCES = {
 	unreadable: "The gateway's last word cannot be read.",
 	lost: "The connection to the gateway was lost. What became of the answer is unknown.",
 	busy: "The gateway has no room for a new answer. Try again later.",
+	damaged: "Parts of the answer were lost on the way: what stands here is not what the gateway sent.",
 	left: "Stopped watching. The gateway did not confirm that the answer was stopped.",
 };
 
@@ -171,7 +172,7 @@ function listener(clock) {
 
 /** [state, sentence] for how it ended. */
 function verdict(last) {
-	if (last.intact === false) return ["failed", "Parts of the answer were lost on the way: what stands here is not what the gateway sent."];
+	if (last.intact === false) return ["failed", SENTENCES.damaged];
 	if (last.end === "rejected") return ["failed", last.detail ?? `The gateway answered with status ${last.status}.`];
 	if (last.end === "stopped") return ["stopped", SENTENCES.stopped];
 	if (last.end === "left") return ["stopped", SENTENCES.left];
@@ -187,10 +188,11 @@ function whole(finish) {
 
 /** The small print: what the gateway adds to a failure, else what was counted. */
 function facts(last, clock) {
-	if (last.intact === false) return `The gateway counted ${last.events} events and ${last.bytes} bytes, CRC-32 ${last.crc32}.`;
+	const { events, bytes, crc32 } = last;
+	if (last.intact === false) return `The gateway counted ${events} events and ${bytes} bytes, CRC-32 ${crc32}.`;
 	if (last.end === "failed" && last.detail) return last.detail;
 	if (last.end !== "complete" && last.end !== "stopped") return "";
-	const parts = [count(last.events, "event"), count(last.bytes, "byte")];
+	const parts = [count(events, "event"), count(bytes, "byte")];
 	if (clock.first !== null) parts.push(`first after ${Math.round(clock.first - clock.start)} ms`);
 	parts.push(`${((performance.now() - clock.start) / 1000).toFixed(1)} s`, "checked");
 	return parts.join(" · ");

@@ -48,7 +48,7 @@ class Gateway:
         line = self._first_line()
         said = LISTENING.fullmatch(line)
         if not said:
-            self.kill()
+            self._give_up()
             raise AssertionError(f"no listening line but {line!r}\n{self.stderr}")
         self.address = (said[1], int(said[2]))
         self.admin = (said[3], int(said[4])) if said[3] else None
@@ -112,7 +112,14 @@ class Gateway:
     def kill(self):
         if self.process and self.process.poll() is None:
             self.process.kill()
-            self.process.wait()
+            self.wait()
+
+    def _give_up(self):
+        """It did not begin: lets it say why and leave."""
+        try:
+            self.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def _collect(self):
         for piece in iter(lambda: self.process.stderr.read(65536), b""):

@@ -187,7 +187,7 @@ class EventReader:
         self._text = ""
         self._at_start = True
         self._after_cr = False
-        self._data, self._name, self._id, self._retry = "", "", "", None
+        self._data, self._name, self._id, self._retry = [], "", "", None
 
     def feed(self, chunk):
         text = self._decoder.decode(chunk)
@@ -224,7 +224,7 @@ class EventReader:
         if name == "event":
             self._name = value
         elif name == "data":
-            self._data += value + "\n"
+            self._data.append(value)
         elif name == "id" and "\0" not in value:
             self._id = value
         elif name == "retry" and re.fullmatch("[0-9]+", value):
@@ -234,10 +234,10 @@ class EventReader:
         self.last_event_id = self._id
         event = None
         if self._data:
-            event = Event(self._name or "message", self._data[:-1], self._id)
+            event = Event(self._name or "message", "\n".join(self._data), self._id)
             self.events.append(event)
         self.blocks.append(Block(event, self._id, self._retry))
-        self._data, self._name, self._retry = "", "", None
+        self._data, self._name, self._retry = [], "", None
 
 
 # The closed list of causes, and the end that each belongs to.

@@ -120,5 +120,5 @@ def test_E18_a_port_in_use_is_an_error(gateway_with, up, tmp_path):
     second = Gateway(f"listen: 127.0.0.1:{first.address[1]}\nadmin: none\nretry: 100ms\nroutes:\n{route('/text', up.url)}", tmp_path / "second")
     with pytest.raises(AssertionError):
         second.start()
-    assert second.process.wait() == 1
+    assert second.process.returncode == 1
     assert str(first.address[1]) in second.stderr

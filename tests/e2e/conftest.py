@@ -39,6 +39,8 @@ ROUTES = {
     "/never": ("grace: never", "/generate"),
     "/at-once": ("grace: 0", "/generate"),
     "/patient": ("grace: 5min", "/generate"),
+    "/v1/*": ("connect: 1s, grace: 0", "/v1"),
+    "/trusted/*": ("auth: client, grace: 0", ""),
     "/chat": ("dialect: openai-chat, request: {model: tiny}", "/v1/chat/completions"),
     "/chat-optional": ("dialect: openai-chat, finish: optional", "/v1/chat/completions"),
     "/chat-auto": ("", "/v1/chat/completions"),

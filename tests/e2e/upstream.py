@@ -16,6 +16,7 @@ from array import array
 from fcntl import ioctl
 from urllib.parse import parse_qs, urlsplit
 
+from judge import Response
 from viewer import DEADLINE
 
 SIOCOUTQ = 0x5411
@@ -57,13 +58,16 @@ class Request:
 class Exchange:
     """One connection from the gateway, after its request was read."""
 
-    def __init__(self, sock):
+    def __init__(self, sock, reads=True):
         self.socket = sock
         self.framing = None
         self.gone = False   # a write has failed: nobody is there
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.read_request()
+        self.kept = False
+        sock.settimeout(DEADLINE)
+        if reads:
+            self.read_request()
 
     def read_request(self):
         self.socket.settimeout(DEADLINE)
@@ -192,13 +196,23 @@ class Exchange:
             data += self._more()
         head, _, body = data.partition(b"\r\n\r\n")
         request = Request(head, b"")
-        assert "transfer-encoding" not in request.headers, "a body without a length"
+        if "transfer-encoding" in request.headers:
+            request.body = self._read_chunks(body)
+            return request
         length = int(request.headers.get("content-length", 0))
         while len(body) < length:
             body += self._more()
         assert len(body) == length, f"bytes after the request: {body[length:]!r}"
         request.body = body
         return request
+
+    def _read_chunks(self, begun):
+        """A body is framed alike in both directions."""
+        message = Response()
+        message.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + begun)
+        while not message.end:
+            message.feed(self._more())
+        return bytes(message.body)
 
     def _more(self):
         data = self.socket.recv(65536)
@@ -248,6 +262,13 @@ class Upstream:
             self.exchange.read_request()
         self._count += 1
         return self.exchange.request
+
+    def expect_connection(self, within=DEADLINE):
+        """A request that is not read before it is answered."""
+        self.socket.settimeout(within)
+        self.exchange = Exchange(self.socket.accept()[0], reads=False)
+        self.exchanges.append(self.exchange)
+        self._count += 1
 
     @property
     def requests(self):

@@ -158,7 +158,11 @@ static bool bind_route(struct binding *b, const struct node *n, const struct nod
 	const struct node *path = config_tree_find(n, "path");
 	if (upstream && path && span_is(path->text, browser_path))
 		say_upstream(&rows, upstream);
-	return bind_rows(b, true, n, &rows) && config_rules_route(b, n, rows.said);
+	if (!bind_rows(b, true, n, &rows) || !config_rules_route(b, n, rows.said))
+		return false;
+	for (size_t i = 0; i < b->route->upstreams; i++)
+		b->route->upstream[i].ca = b->route->ca;
+	return true;
 }
 
 static bool bind_routes(struct binding *b, const struct node *list, const struct node *upstream)

@@ -13,7 +13,6 @@
 bool config_later_always(const struct node *n) { return true; }
 bool config_later_filled_list(const struct node *n) { return n->child != NULL; }
 bool config_later_true(const struct node *n) { return span_is_nocase(n->text, "true"); }
-bool config_later_own_ca(const struct node *n) { return !span_is(n->text, "system"); }
 
 bool config_later_many_workers(const struct node *n)
 {
@@ -22,9 +21,7 @@ bool config_later_many_workers(const struct node *n)
 
 bool config_later_upstream(const struct node *n)
 {
-	if (n->kind == NODE_LIST)
-		return n->child && (n->child->next || config_later_upstream(n->child));
-	return span_starts(n->text, SPAN("https:"));
+	return n->kind == NODE_LIST && n->child && n->child->next;
 }
 
 bool config_later_dialect(const struct node *n)

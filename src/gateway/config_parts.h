@@ -159,13 +159,12 @@ extern const struct option_type config_address_listen, config_address_listen_or_
 	config_address_origins;
 
 extern const struct option_type config_place_path, config_place_upstreams, config_place_dialect,
-	config_place_request, config_place_auth, config_place_header, config_place_model_file;
+	config_place_request, config_place_auth, config_place_header, config_place_ca, config_place_model_file;
 
 bool config_later_always(const struct node *n);
 bool config_later_filled_list(const struct node *n);
 bool config_later_true(const struct node *n);
 bool config_later_many_workers(const struct node *n);
-bool config_later_own_ca(const struct node *n);
 bool config_later_upstream(const struct node *n);
 bool config_later_dialect(const struct node *n);
 

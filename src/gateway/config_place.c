@@ -12,7 +12,10 @@
 #include "gateway/config_parts.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 enum { SECRET_BYTES = 8192 };
 
@@ -81,6 +84,8 @@ static bool bind_upstream(struct binding *b, const struct option *o, const struc
 		return false;
 	u->is_model = span_is(text, "model");
 	const char *wrong = u->is_model ? NULL : url_parse(span_str(u->text), &u->url);
+	if (!wrong && !u->is_model && u->url.scheme == URL_UNIX && u->url.socket.n >= sizeof((struct sockaddr_un *)0)->sun_path)
+		wrong = "the path of a Unix socket has at most 107 bytes";
 	return !wrong || config_type_wrong(b, o, n, "%s", wrong); /* not the text: it may hold a password */
 }
 
@@ -124,7 +129,7 @@ static void release_upstreams(void *field)
 }
 
 const struct option_type config_place_upstreams = {
-	"model, http://HOST:PORT/PATH, unix:/SOCKET:/PATH, or a list of them", bind_upstreams, print_upstreams,
+	"model, http://HOST:PORT/PATH, https://HOST/PATH, unix:/SOCKET:/PATH, or a list of them", bind_upstreams, print_upstreams,
 	release_upstreams};
 
 /* Dialect. */
@@ -307,6 +312,36 @@ static void print_header(const struct option *o, const void *field, struct buf *
 
 const struct option_type config_place_header = {
 	"auto or a header's name", bind_header, print_header, config_type_release_string};
+
+/* Certificates to believe. */
+
+static bool bind_ca(struct binding *b, const struct option *o, const struct node *n, void *field)
+{
+	span text;
+	if (!config_type_scalar(b, o, n, &text))
+		return false;
+	if (span_is(text, "system"))
+		return true;
+	if (!config_type_copy(b, n, text, field))
+		return false;
+	const char *file = *(char *const *)field;
+	return access(file, R_OK) == 0 || config_type_wrong(b, o, n, "cannot read %s: %s", config_complain_show(text).text, strerror(errno));
+}
+
+static void print_ca(const struct option *o, const void *field, struct buf *out)
+{
+	const char *file = *(char *const *)field;
+	config_type_put_plain(out, file ? span_str(file) : SPAN("system"));
+}
+
+static void release_ca(void *field)
+{
+	char **file = field;
+	free(*file);
+	*file = NULL;
+}
+
+const struct option_type config_place_ca = {"system or a file of PEM certificates", bind_ca, print_ca, release_ca};
 
 /* The embedded model's file. */
 

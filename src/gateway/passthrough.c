@@ -104,7 +104,7 @@ static void on_end(void *owner, enum fetch_end how, const char *detail)
 		close_pipe(p);
 		exchange_end(x);
 	} else
-		fail(p, how == FETCH_REFUSED ? CAUSE_REFUSED : how == FETCH_MALFORMED ? CAUSE_PROTOCOL : CAUSE_CUT, detail);
+		fail(p, how == FETCH_REFUSED ? CAUSE_REFUSED : how == FETCH_TLS ? CAUSE_TLS : how == FETCH_MALFORMED ? CAUSE_PROTOCOL : CAUSE_CUT, detail);
 }
 
 static void on_connected(void *owner)
@@ -152,7 +152,13 @@ static const struct exchange_events exchange_events = {
 	.on_body = on_request_body, .on_body_end = on_request_end, .on_room = on_room, .on_gone = on_gone,
 };
 
-static void on_connect_timeout(void *owner) { fail(owner, CAUSE_CONNECT_TIMEOUT, NULL); }
+static void on_connect_timeout(void *owner)
+{
+	struct pipe *p = owner;
+	char why[300];
+	fail(p, fetch_stalled(p->fetch, why, sizeof why), NULL);
+}
+
 static void on_total_timeout(void *owner) { fail(owner, CAUSE_TOTAL_TIMEOUT, NULL); }
 
 static bool is_credential(span name)

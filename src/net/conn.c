@@ -7,6 +7,9 @@
  * evidence, so on UV_EOF the socket is asked itself. The kernel tells an error once, to whoever asks first; if a write
  * heard of the reset, the read will only see an end, so that is remembered.
  *
+ * TLS: what is put gathers as plaintext and is encrypted when the turn's write is made, so that many small puts are one record;
+ * what is read is decrypted on its way to the owner.
+ *
  * Invariants
  * 1. on_end is called at most once with CONN_FIN and at most once with another end, which is the last; never after
  *    conn_close or conn_reset.
@@ -23,7 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { NOTSENT_BYTES = 16 * 1024, KEEPALIVE_IDLE_S = 30, KEEPALIVE_INTERVAL_S = 10, KEEPALIVE_PROBES = 3 };
+enum { TLS_RECORD_BYTES = 16 * 1024, NOTSENT_BYTES = 16 * 1024, KEEPALIVE_IDLE_S = 30, KEEPALIVE_INTERVAL_S = 10, KEEPALIVE_PROBES = 3 };
 
 struct conn {
 	union {
@@ -35,6 +38,8 @@ struct conn {
 	struct loop *loop;
 	const struct conn_events *events;
 	void *owner;
+	struct tls *tls;    /* NULL: plain */
+	struct buf plain;   /* with TLS: what was put, not encrypted yet */
 	struct buf out, flight;
 	size_t flight_left; /* bytes of flight that are not known to be taken */
 	uv_write_t write;
@@ -123,6 +128,10 @@ static void end(struct conn *c, enum conn_end how, const char *why)
 /* What UV_EOF really was: see the essay. */
 static void end_of_reading(struct conn *c)
 {
+	if (c->tls) {
+		end(c, CONN_LOST, tls_why(c->tls));
+		return;
+	}
 	char byte;
 	ssize_t n = recv(fd_of(c), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	if (c->write_error || (n < 0 && (errno == ECONNRESET || errno == EPIPE)))
@@ -139,10 +148,47 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 	*out = uv_buf_init(c->loop->read_buffer, LOOP_READ_BYTES);
 }
 
+/* The owner may close the conn in any of these calls, so that is asked each time. */
+static void take_ciphertext(struct conn *c, span in)
+{
+	char plain[TLS_RECORD_BYTES];
+	size_t n;
+	tls_feed(c->tls, in);
+	while (!c->closed && !c->ended)
+		switch (tls_next(c->tls, plain, sizeof plain, &n)) {
+		case TLS_MORE:
+			if (c->out.n)
+				task_queue(c->loop, &c->flush);
+			return;
+		case TLS_SECURED:
+			c->events->on_secured(c->owner);
+			break;
+		case TLS_BYTES:
+			c->events->on_bytes(c->owner, span_of(plain, n));
+			break;
+		case TLS_CLOSED:
+			end(c, CONN_FIN, "connection closed by peer");
+			return;
+		case TLS_BROKEN:
+			end(c, CONN_LOST, tls_why(c->tls));
+			return;
+		}
+}
+
+bool conn_start_tls(struct conn *c, const struct tls_trust *trust, const char *host)
+{
+	c->tls = tls_create(trust, host, &c->out);
+	if (c->tls)
+		take_ciphertext(c, (span){0});
+	return c->tls;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 {
 	struct conn *c = stream->data;
-	if (n > 0)
+	if (n > 0 && c->tls)
+		take_ciphertext(c, span_of(bytes->base, (size_t)n));
+	else if (n > 0)
 		c->events->on_bytes(c->owner, span_of(bytes->base, (size_t)n));
 	else if (n == UV_EOF)
 		end_of_reading(c);
@@ -163,7 +209,7 @@ void conn_read(struct conn *c, bool on)
 		uv_read_stop(&c->stream);
 }
 
-size_t conn_waiting(const struct conn *c) { return c->out.n + c->flight_left; }
+size_t conn_waiting(const struct conn *c) { return c->plain.n + c->out.n + c->flight_left; }
 
 static void on_shut(uv_shutdown_t *request, int status) {}
 
@@ -180,6 +226,7 @@ static void drained(struct conn *c)
 static void writing_failed(struct conn *c, int status)
 {
 	c->write_error = status;
+	buf_finish(&c->plain);
 	buf_finish(&c->out);
 	buf_finish(&c->flight);
 	c->flight_left = 0;
@@ -197,7 +244,7 @@ static void on_written(uv_write_t *write, int status)
 	c->flight_left = 0;
 	if (status != 0)
 		writing_failed(c, status);
-	else if (c->out.n)
+	else if (c->out.n || c->plain.n)
 		flush(c);
 	else
 		drained(c);
@@ -218,11 +265,22 @@ static void fly(struct conn *c, size_t taken)
 	writing_failed(c, status);
 }
 
+static void encrypt(struct conn *c)
+{
+	if (c->plain.n && (c->plain.failed || !tls_put(c->tls, buf_span(&c->plain))))
+		c->out.failed = true;
+	buf_finish(&c->plain);
+	if (c->wants_shutdown)
+		tls_close(c->tls);
+}
+
 static void flush(void *owner)
 {
 	struct conn *c = owner;
 	if (c->closed || c->in_flight || c->write_error)
 		return;
+	if (c->tls && tls_is_secured(c->tls))
+		encrypt(c);
 	if (c->out.failed) {
 		writing_failed(c, UV_ENOMEM);
 		end(c, CONN_LOST, "out of memory");
@@ -247,7 +305,7 @@ void conn_put(struct conn *c, span bytes)
 {
 	if (c->closed || c->write_error)
 		return;
-	buf_put(&c->out, bytes);
+	buf_put(c->tls ? &c->plain : &c->out, bytes);
 	task_queue(c->loop, &c->flush);
 }
 
@@ -281,6 +339,8 @@ void conn_set_write_timeout(struct conn *c, uint64_t ms)
 static void on_closed(uv_handle_t *handle)
 {
 	struct conn *c = handle->data;
+	tls_destroy(c->tls);
+	buf_finish(&c->plain);
 	buf_finish(&c->out);
 	buf_finish(&c->flight);
 	free(c);

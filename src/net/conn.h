@@ -1,16 +1,18 @@
-/* A conn is one byte stream over a file descriptor: TCP or a Unix socket (TLS will live in here too; whoever holds a
- * conn never knows). What is put goes out in one write at the end of the turn; at most one write is in flight.
+/* A conn is one byte stream over a file descriptor: TCP or a Unix socket, with TLS in it or not; once it is secured, whoever holds
+ * a conn never knows. What is put goes out in one write at the end of the turn; at most one write is in flight.
  * Belongs to its loop's thread. */
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
 #include "base/buf.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 enum conn_end {
 	CONN_FIN,   /* the peer will send nothing more; everything it sent was read */
 	CONN_RESET, /* reset, found also behind data that was read before it; nothing more can be sent */
-	CONN_LOST,  /* any other error, unacknowledged data for too long included; nothing more can be sent */
+	CONN_LOST,  /* any other error, unacknowledged data for too long and TLS that breaks or ends without close_notify
+	             * included; nothing more can be sent */
 };
 
 /* Called from the loop, never from inside a call into conn. Each may close the conn. */
@@ -19,6 +21,7 @@ struct conn_events {
 	/* At most once with CONN_FIN, at most once with another end, which is the last. */
 	void (*on_end)(void *owner, enum conn_end how, const char *why);
 	void (*on_drained)(void *owner); /* all that was put has gone to the kernel */
+	void (*on_secured)(void *owner); /* after conn_start_tls: the handshake is over and the peer is who it should be */
 };
 
 struct conn;
@@ -27,6 +30,10 @@ struct conn;
 struct conn *conn_take_fd(struct loop *l, int fd, bool is_tcp);
 
 void conn_set_owner(struct conn *c, const struct conn_events *events, void *owner);
+
+/* Begins TLS as a client; nothing may be put before on_secured. A handshake that fails is CONN_LOST with the reason. false: no
+ * memory. Reading must be on. */
+MUST bool conn_start_tls(struct conn *c, const struct tls_trust *trust, const char *host);
 
 /* Off: bytes stay in the kernel, and an end is not noticed either. */
 void conn_read(struct conn *c, bool on);

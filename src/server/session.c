@@ -328,7 +328,7 @@ static void on_drained(void *owner)
 	}
 }
 
-static const struct conn_events events = {on_bytes, on_end, on_drained};
+static const struct conn_events events = {.on_bytes = on_bytes, .on_end = on_end, .on_drained = on_drained};
 
 static bool body_is_too_slow(const struct session *s)
 {

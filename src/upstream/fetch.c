@@ -27,7 +27,7 @@ struct fetch {
 	const struct upstream *upstream;
 	const struct fetch_events *events;
 	void *owner;
-	struct dial *dial;
+	struct connect *connect;
 	struct conn *conn;
 	struct http1 parser;
 	struct task begin;
@@ -49,11 +49,11 @@ static void let_go(struct fetch *f)
 {
 	f->over = true;
 	LIST_REMOVE(f, link);
-	if (f->dial)
-		dial_cancel(f->dial);
+	if (f->connect)
+		connect_cancel(f->connect);
 	if (f->conn)
 		conn_close(f->conn);
-	f->dial = NULL;
+	f->connect = NULL;
 	f->conn = NULL;
 	alarm_clear(&f->tail);
 	task_cancel(f->pool->loop, &f->begin);
@@ -138,7 +138,7 @@ static void on_drained(void *owner)
 		f->events->on_room(f->owner);
 }
 
-static const struct conn_events events = {on_bytes, end_of_connection, on_drained};
+static const struct conn_events events = {.on_bytes = on_bytes, .on_end = end_of_connection, .on_drained = on_drained};
 
 static void use(struct fetch *f, struct conn *c)
 {
@@ -151,52 +151,24 @@ static void use(struct fetch *f, struct conn *c)
 		f->events->on_connected(f->owner);
 }
 
-static void on_dialled(void *owner, struct conn *c, const char *detail)
+static void on_connected(void *owner, struct conn *c, enum cause cause, const char *detail)
 {
 	struct fetch *f = owner;
-	char sentence[512];
-	f->dial = NULL;
-	if (c) {
+	f->connect = NULL;
+	if (c)
 		use(f, c);
-		return;
-	}
-	snprintf(sentence, sizeof sentence, "The model server could not be reached: %s.", detail);
-	end(f, FETCH_REFUSED, sentence);
-}
-
-static bool find_address(struct fetch *f, struct dial_to *to, struct sockaddr_un *un)
-{
-	const struct url *url = &f->upstream->url;
-	if (f->upstream->is_model) {
-		if (!f->pool->model)
-			return false;
-		to->socket = (const struct sockaddr *)model_address(f->pool->model, &to->socket_bytes);
-	} else if (url->scheme == URL_UNIX) {
-		if (url->socket.n >= sizeof un->sun_path)
-			return false;
-		un->sun_family = AF_UNIX;
-		memcpy(un->sun_path, url->socket.p, url->socket.n);
-		to->socket = (const struct sockaddr *)un;
-		to->socket_bytes = sizeof *un;
-	} else {
-		to->host = url->host;
-		to->port = url->port;
-	}
-	return true;
+	else
+		end(f, cause == CAUSE_TLS ? FETCH_TLS : FETCH_REFUSED, detail);
 }
 
 static void begin(void *owner)
 {
 	struct fetch *f = owner;
-	struct dial_to to = {0};
-	struct sockaddr_un un = {0};
 	struct conn *kept = pool_take(f->pool, f->upstream);
 	f->reused = kept;
 	if (kept)
 		use(f, kept);
-	else if (!find_address(f, &to, &un))
-		end(f, FETCH_REFUSED, "The model server has no address that can be used.");
-	else if (!(f->dial = dial_start(f->pool->names, &to, on_dialled, f)))
+	else if (!(f->connect = connect_start(f->pool->connector, f->upstream, on_connected, f)))
 		end(f, FETCH_REFUSED, "There is no memory for a connection now.");
 }
 
@@ -310,4 +282,10 @@ void fetch_pause(struct fetch *f, bool paused)
 		conn_read(f->conn, !paused);
 }
 
-const char *fetch_progress(struct fetch *f) { return f->dial ? dial_progress(f->dial) : ""; }
+enum cause fetch_stalled(struct fetch *f, char *detail, size_t detail_bytes)
+{
+	if (f->connect)
+		return connect_stalled(f->connect, detail, detail_bytes);
+	snprintf(detail, detail_bytes, "nothing was tried");
+	return CAUSE_CONNECT_TIMEOUT;
+}

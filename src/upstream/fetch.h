@@ -22,6 +22,7 @@ enum fetch_end {
 	FETCH_BROKEN,    /* FIN or reset before the end, or before any answer */
 	FETCH_MALFORMED, /* breaks the rules of HTTP */
 	FETCH_REFUSED,   /* no connection */
+	FETCH_TLS,       /* no trustworthy one */
 };
 
 struct fetch_events {
@@ -62,7 +63,7 @@ size_t fetch_room(const struct fetch *f);
 /* Back-pressure: while paused nothing is read, ends included. */
 void fetch_pause(struct fetch *f, bool paused);
 
-/* For the sentence of a clock that ran out before a connection was there. */
-const char *fetch_progress(struct fetch *f);
+/* A clock ran out before a connection was there: what was waited for, as part of a sentence, and the cause. */
+enum cause fetch_stalled(struct fetch *f, char *detail, size_t detail_bytes);
 
 #endif

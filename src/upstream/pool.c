@@ -24,13 +24,13 @@ struct pool *pool_create(struct loop *l, struct resolver *names)
 	struct pool *p = calloc(1, sizeof *p);
 	CHECK(p);
 	p->loop = l;
-	p->names = names;
+	p->connector = connector_create(l, names);
 	TAILQ_INIT(&p->idle);
 	LIST_INIT(&p->fetches);
 	return p;
 }
 
-void pool_set_model(struct pool *p, const struct model *m) { p->model = m; }
+void pool_set_model(struct pool *p, const struct model *m) { connector_set_model(p->connector, m); }
 
 static void free_pooled(void *memory)
 {
@@ -96,6 +96,7 @@ void pool_destroy(struct pool *p)
 		fetch_cancel(LIST_FIRST(&p->fetches));
 	while (!TAILQ_EMPTY(&p->idle))
 		discard(TAILQ_FIRST(&p->idle));
+	connector_destroy(p->connector);
 	loop_free_later(p->loop, p, free);
 }
 

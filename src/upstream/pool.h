@@ -2,12 +2,12 @@
 #ifndef UPSTREAM_POOL_H
 #define UPSTREAM_POOL_H
 
+#include "upstream/connect.h"
 #include "upstream/fetch.h"
 
 struct pool {
 	struct loop *loop;
-	struct resolver *names;
-	const struct model *model;
+	struct connector *connector;
 	TAILQ_HEAD(, pooled) idle; /* latest first */
 	LIST_HEAD(, fetch) fetches; /* under way */
 	size_t kept;

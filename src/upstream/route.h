@@ -19,6 +19,7 @@ struct upstream {
 	bool is_model;   /* the embedded model; url is not used */
 	char *text;      /* as configured; url's spans point into it */
 	struct url url;
+	const char *ca;  /* https: a file of certificates to believe, NULL: the system's. The route's string */
 };
 
 enum auth_kind { AUTH_NONE, AUTH_CLIENT, AUTH_ENV, AUTH_FILE };
@@ -40,6 +41,7 @@ struct route {
 	char *auth_name;           /* of the variable or file */
 	char *auth_value;          /* the secret that was read from it; never printed */
 	char *auth_header;         /* NULL: auto */
+	char *ca;                  /* a file, NULL: system */
 
 	/* Clocks and durations, in ms; 0 = off unless said otherwise. */
 	uint64_t connect_ms, first_event_ms, idle_ms, total_ms;

@@ -94,8 +94,8 @@ static void on_end(void *owner, enum fetch_end how, const char *detail)
 	};
 	struct run *r = owner;
 	r->fetch = NULL;
-	if (how == FETCH_REFUSED)
-		generation_no_connection(r->generation, CAUSE_REFUSED, detail);
+	if (how == FETCH_REFUSED || how == FETCH_TLS)
+		generation_no_connection(r->generation, how == FETCH_TLS ? CAUSE_TLS : CAUSE_REFUSED, detail);
 	else
 		generation_body_end(r->generation, ends[how], detail);
 	CHECK(r->generation->ended);
@@ -115,10 +115,13 @@ static void time_out(struct run *r, enum cause cause, uint64_t ms, const char *s
 static void on_connect_timeout(void *owner)
 {
 	struct run *r = owner;
-	char detail[400];
-	const char *tried = r->fetch ? fetch_progress(r->fetch) : "";
-	snprintf(detail, sizeof detail, "No connection to the model server within %g s%s%s.", r->route->connect_ms / 1000.0, *tried ? ": tried " : "", tried);
-	generation_end(r->generation, CAUSE_CONNECT_TIMEOUT, detail);
+	char why[300], detail[400];
+	enum cause cause = fetch_stalled(r->fetch, why, sizeof why);
+	snprintf(detail, sizeof detail, "No connection to the model server within %g s: %s.", r->route->connect_ms / 1000.0, why);
+	if (cause == CAUSE_TLS)
+		generation_no_connection(r->generation, cause, detail);
+	else
+		generation_end(r->generation, cause, detail);
 	look(r);
 }
 

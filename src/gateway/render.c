@@ -17,18 +17,19 @@ void render_first(struct buf *out, uint64_t retry_ms, span id, uint64_t n)
 
 void render_event(struct buf *out, span id, uint32_t n, enum journal_kind kind, bool json, span text)
 {
-	char number[12];
-	size_t at = sizeof number;
+	char line[4 + ID_LENGTH + 12 + 1] = "id: "; /* "id: ID.n\n" */
+	size_t end = sizeof line, at = end;
+	CHECK(id.n == ID_LENGTH);
+	memcpy(line + 4, id.p, ID_LENGTH);
+	line[4 + ID_LENGTH] = '.';
+	line[--at] = '\n';
 	do
-		number[--at] = (char)('0' + n % 10);
+		line[--at] = (char)('0' + n % 10);
 	while (n /= 10);
+	memmove(line + 5 + ID_LENGTH, line + at, end - at);
 	if (kind == JOURNAL_REASONING)
 		buf_put(out, SPAN("event: reasoning\n"));
-	buf_put(out, SPAN("id: "));
-	buf_put(out, id);
-	buf_put_byte(out, '.');
-	buf_put(out, span_of(number + at, sizeof number - at));
-	buf_put_byte(out, '\n');
+	buf_put(out, span_of(line, 5 + ID_LENGTH + end - at));
 	sse_print_data(out, json ? SSE_JSON : SSE_TEXT, text);
 	buf_put_byte(out, '\n');
 }

@@ -240,7 +240,7 @@ static void on_written(uv_write_t *write, int status)
 	c->in_flight = false;
 	if (c->closed)
 		return;
-	buf_finish(&c->flight);
+	loop_return_buf(c->loop, &c->flight);
 	c->flight_left = 0;
 	if (status != 0)
 		writing_failed(c, status);
@@ -269,7 +269,7 @@ static void encrypt(struct conn *c)
 {
 	if (c->plain.n && (c->plain.failed || !tls_put(c->tls, buf_span(&c->plain))))
 		c->out.failed = true;
-	buf_finish(&c->plain);
+	loop_return_buf(c->loop, &c->plain);
 	if (c->wants_shutdown)
 		tls_close(c->tls);
 }
@@ -295,7 +295,7 @@ static void flush(void *owner)
 	if (taken < 0 && taken != UV_EAGAIN)
 		writing_failed(c, taken);
 	else if (taken >= 0 && (size_t)taken == c->out.n) {
-		buf_finish(&c->out);
+		loop_return_buf(c->loop, &c->out);
 		drained(c);
 	} else
 		fly(c, taken < 0 ? 0 : (size_t)taken);
@@ -305,7 +305,10 @@ void conn_put(struct conn *c, span bytes)
 {
 	if (c->closed || c->write_error)
 		return;
-	buf_put(c->tls ? &c->plain : &c->out, bytes);
+	struct buf *out = c->tls ? &c->plain : &c->out;
+	if (!out->p)
+		*out = loop_borrow_buf(c->loop);
+	buf_put(out, bytes);
 	task_queue(c->loop, &c->flush);
 }
 

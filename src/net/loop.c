@@ -149,6 +149,8 @@ void loop_finish(struct loop *l)
 	free_garbage(l);
 	CHECK(uv_loop_close(&l->uv) == 0);
 	free(l->read_buffer);
+	while (l->spares)
+		buf_finish(&l->spare[--l->spares]);
 }
 
 void loop_free_later(struct loop *l, void *p, void (*free_it)(void *p))
@@ -158,6 +160,19 @@ void loop_free_later(struct loop *l, void *p, void (*free_it)(void *p))
 	*g = (struct loop_garbage){l->garbage, p, free_it};
 	l->garbage = g;
 	hurry(l);
+}
+
+struct buf loop_borrow_buf(struct loop *l) { return l->spares ? l->spare[--l->spares] : (struct buf){0}; }
+
+void loop_return_buf(struct loop *l, struct buf *b)
+{
+	bool keep = b->p && b->cap <= LOOP_SPARE_BYTES && l->spares < LOOP_SPARES;
+	buf_clear(b);
+	if (keep)
+		l->spare[l->spares++] = *b;
+	else
+		buf_finish(b);
+	*b = (struct buf){0};
 }
 
 void task_init(struct task *t, void (*run)(void *owner), void *owner) { *t = (struct task){.run = run, .owner = owner}; }

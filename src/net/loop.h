@@ -1,5 +1,5 @@
-/* A worker's loop: libuv's, and the three things that libuv lacks for us: alarms that are judged only after data that
- * waited was read, tasks that run at the end of a turn, and memory that is freed then. Everything in here belongs to
+/* A worker's loop: libuv's, and what libuv lacks for us: alarms that are judged only after data that waited was read, tasks that
+ * run at the end of a turn, memory that is freed then, and buffers that go from hand to hand. Everything in here belongs to
  * the loop's thread.
  *
  * A turn: libuv polls, callbacks bring bytes; then, in this order: alarms that are due, tasks (also those that tasks
@@ -7,13 +7,19 @@
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
-#include "base/check.h"
+#include "base/buf.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <uv.h>
 #include <uv/tree.h>
+
+enum {
+	LOOP_READ_BYTES = 64 * 1024,
+	LOOP_SPARES = 64,             /* buffers kept for their next use … */
+	LOOP_SPARE_BYTES = 16 * 1024, /* … unless they grew beyond this */
+};
 
 /* Something to do at the end of this turn, once, however often it is asked for. */
 struct task {
@@ -47,9 +53,9 @@ struct loop {
 	TAILQ_HEAD(, task) tasks;
 	struct loop_garbage *garbage;
 	bool hurrying;
+	struct buf spare[LOOP_SPARES];
+	size_t spares;
 };
-
-enum { LOOP_READ_BYTES = 64 * 1024 };
 
 void loop_init(struct loop *l);
 void loop_run(struct loop *l);  /* until loop_stop */
@@ -58,6 +64,11 @@ void loop_finish(struct loop *l);
 
 /* free_it(p) runs after everything else of this turn. */
 void loop_free_later(struct loop *l, void *p, void (*free_it)(void *p));
+
+/* An empty buffer that may have memory already, and the way back for it (or for any other). What conns write in one turn lies in
+ * these, so that a token costs no allocation and an idle conn no memory. */
+struct buf loop_borrow_buf(struct loop *l);
+void loop_return_buf(struct loop *l, struct buf *b);
 
 void task_init(struct task *t, void (*run)(void *owner), void *owner);
 void task_queue(struct loop *l, struct task *t);

@@ -206,10 +206,21 @@ size_t exchange_room(struct exchange *x)
 	return room;
 }
 
+static void put_chunk_size(struct conn *c, size_t n)
+{
+	char line[2 * sizeof n + 2];
+	size_t at = sizeof line;
+	line[--at] = '\n';
+	line[--at] = '\r';
+	do
+		line[--at] = "0123456789abcdef"[n % 16];
+	while (n /= 16);
+	conn_put(c, span_of(line + at, sizeof line - at));
+}
+
 void exchange_put(struct exchange *x, span bytes)
 {
 	struct conn *c = session_of(x)->conn;
-	char size[24];
 	CHECK(x->phase == PHASE_BEGUN);
 	if (!bytes.n || x->head_only)
 		return;
@@ -217,7 +228,7 @@ void exchange_put(struct exchange *x, span bytes)
 		conn_put(c, bytes);
 		return;
 	}
-	conn_put(c, (span){size, (size_t)snprintf(size, sizeof size, "%zx\r\n", bytes.n)});
+	put_chunk_size(c, bytes.n);
 	conn_put(c, bytes);
 	conn_put(c, SPAN("\r\n"));
 }

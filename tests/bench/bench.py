@@ -1,0 +1,202 @@
+"""Measures what an event costs on its way through a proxy: `make bench`, or `make bench ARGS=--quick` for a minute.
+
+Every figure is taken in rounds in which all contenders take their turn, in an order that moves on from round to round,
+and is compared with the bare relay of the same round, because a machine's speed changes while it is measured. Each
+measurement starts its proxy anew. The load generator (load.c) checks that every event arrived; a contender that loses
+one has no figure in that round. Results go to build/bench/results.json; plot.py makes tables and a picture of them.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import plot
+from proxies import ALL, BUILD, PROXY_CORE, Proxy
+
+LOAD_CORE = 0
+RATE = 20
+FULL = dict(levels=[500, 1000, 2000], rounds=3, seconds=5, warm=1, latency_streams=1000, requests=1000, idle=2000,
+            steps=[1000, 6000], calls=[3, 9])
+QUICK = dict(levels=[500], rounds=2, seconds=1, warm=0.5, latency_streams=500, requests=300, idle=500,
+             steps=[200, 700], calls=[1, 2])
+
+
+def load(mode, proxy, contender, *options, before=()):
+    to = proxy.port if contender else proxy.upstream
+    command = [*before, str(BUILD / "load"), mode, "--cpu", str(LOAD_CORE), "--listen", str(proxy.upstream), "--to", str(to),
+               "--rate", str(RATE), *(contender.ask if contender else []), *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        words = re.search(r"^load: (.*)", done.stderr, re.M)
+        raise RuntimeError(words[1] if words else f"the load generator ended with {done.returncode}")
+    return json.loads(done.stdout), done.stderr
+
+
+def pids_of(proxy):
+    return ["--pids", ",".join(map(str, proxy.pids()))]
+
+
+def pace(plan, proxy, contender, streams, *options):
+    warm, seconds = plan["warm"], plan["seconds"]
+    return load("pace", proxy, contender, "--streams", streams, "--warm", int(warm * RATE),
+                "--events", int((warm + seconds) * RATE), *options)[0]
+
+
+def measure_cpu(plan, contender, streams):
+    with Proxy(contender) as proxy:
+        return pace(plan, proxy, contender, streams, *pids_of(proxy))
+
+
+def measure_latency(plan, contender):
+    with Proxy(contender or ALL[0]) as proxy:
+        return pace(plan, proxy, contender, plan["latency_streams"], "--tick-us", 0)
+
+
+def measure_first(plan, contender):
+    with Proxy(contender or ALL[0]) as proxy:
+        return load("first", proxy, contender, "--warm", 50, "--events", plan["requests"])[0]
+
+
+def measure_memory(plan, contender):
+    with Proxy(contender) as proxy:
+        return load("memory", proxy, contender, "--streams", plan["idle"], *pids_of(proxy))[0]
+
+
+def perf_counts_calls():
+    probe = ["perf", "stat", "-e", "raw_syscalls:sys_enter", "true"]
+    return shutil.which("perf") and subprocess.run(probe, capture_output=True).returncode == 0
+
+
+def calls_by_perf(proxy, contender, seconds):
+    before = ["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", ",".join(map(str, proxy.pids()))]
+    done, said = load("pace", proxy, contender, "--streams", 500, "--events", seconds * RATE, before=before)
+    return done["events"], int(re.search(r"^(\d+),.*sys_enter", said, re.M)[1])
+
+
+def calls_by_strace(proxy, contender, seconds):
+    """Slows the proxy down; so few streams, which also means fewer events for each epoll_wait."""
+    out = BUILD / "strace.out"
+    attach = [word for pid in proxy.pids() for word in ("-p", str(pid))]
+    tracer = subprocess.Popen(["strace", "-c", "-f", "-U", "name,calls", "-o", str(out), *attach], stderr=subprocess.PIPE, text=True)
+    tracer.stderr.readline()  # attached
+    try:
+        done, _ = load("pace", proxy, contender, "--streams", 50, "--events", seconds * RATE)
+    finally:
+        tracer.send_signal(2)
+        tracer.communicate()
+    return done["events"], int(re.search(r"^total\s+(\d+)|^\s*(\d+)\s+total", out.read_text(), re.M)[0].replace("total", ""))
+
+
+def measure_calls(plan, contender):
+    """Of two lengths the difference, so that opening and ending streams cancel out."""
+    count = calls_by_perf if perf_counts_calls() else calls_by_strace
+    points = []
+    for seconds in plan["calls"]:
+        with Proxy(contender) as proxy:
+            points.append(count(proxy, contender, seconds))
+    (events, calls), (more_events, more_calls) = points
+    return {"calls": (more_calls - calls) / (more_events - events), "by": count.__name__.removeprefix("calls_by_")}
+
+
+def instructions(contender, events):
+    out = BUILD / "callgrind.out"
+    out.unlink(missing_ok=True)
+    with Proxy(contender, ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"], slow=True) as proxy:
+        load("steps", proxy, contender, "--streams", 1, "--events", events)
+    return int(re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M)[1])
+
+
+def measure_instructions(plan, contender):
+    if not contender.can_be_slow:
+        raise RuntimeError("not run under valgrind")
+    short, long = plan["steps"]
+    return {"instructions": (instructions(contender, long) - instructions(contender, short)) / (long - short)}
+
+
+class Results:
+    """A list of rows; a row says what was measured, of whom, in which round, and the figures or the error."""
+
+    def __init__(self):
+        self.rows = []
+
+    def take(self, what, name, measure, *args, **where):
+        row = {"what": what, "who": name, **where}
+        try:
+            row |= measure(*args)
+        except RuntimeError as error:
+            row["error"] = str(error)
+        self.rows.append(row)
+        figures = {k: v for k, v in row.items() if k not in ("what", "who", *where)}
+        print(f"{what:13} {name:22} {' '.join(f'{k} {v}' for k, v in (where | figures).items())}", file=sys.stderr)
+
+
+def turns(contenders, round_number):
+    at = round_number % len(contenders)
+    return contenders[at:] + contenders[:at]
+
+
+def run(plan, contenders, wanted):
+    results = Results()
+    for number in range(plan["rounds"]):
+        for streams in plan["levels"] if "cpu" in wanted else []:
+            for c in turns(contenders, number):
+                results.take("cpu", c.name, measure_cpu, plan, c, streams, streams=streams, round=number)
+        for what, measure in (("latency", measure_latency), ("first", measure_first)):
+            for c in turns([None, *contenders], number) if what in wanted else []:
+                results.take(what, c.name if c else "direct", measure, plan, c, round=number)
+    once = (("memory", measure_memory), ("calls", measure_calls), ("instructions", measure_instructions))
+    for what, measure in once:
+        for c in contenders if what in wanted else []:
+            results.take(what, c.name, measure, plan, c)
+    return results.rows
+
+
+def said_by(*command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    return next((found for found in re.findall(r"\d+\.\d+(?:\.\d+)?", done.stdout + done.stderr)), "?")
+
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    flags = Path("/proc/cpuinfo").read_text()
+    versions = [f"{name} {said_by(*command)}" for name, command in (
+        ("nginx", ("nginx", "-v")), ("HAProxy", ("haproxy", "-v")), ("Go", ("go", "version")),
+        ("gcc", ("cc", "-dumpfullversion")), ("valgrind", ("valgrind", "--version"))) if shutil.which(command[0])]
+    return {"processor": model[1] if model else os.uname().machine, "cores": os.cpu_count(),
+            "virtual": "hypervisor" in flags, "kernel": ".".join(os.uname().release.split(".")[:2]),
+            "versions": versions, "load_before": round(os.getloadavg()[0], 2)}
+
+
+def main():
+    all_parts = ["cpu", "latency", "first", "memory", "calls", "instructions"]
+    options = argparse.ArgumentParser(description="what an event costs on its way through a proxy")
+    options.add_argument("--quick", action="store_true", help="a minute; figures to look at, not to publish")
+    options.add_argument("--rounds", type=int, help="interleaved rounds")
+    options.add_argument("--only", default=",".join(all_parts), help="of " + ",".join(all_parts))
+    options.add_argument("--who", default="", help="contenders whose names hold this, and the floor")
+    options.add_argument("--write", action="store_true", help="put the results into docs/figures.md and docs/figures.svg")
+    asked = options.parse_args()
+    plan = dict(QUICK if asked.quick else FULL)
+    plan["rounds"] = asked.rounds or plan["rounds"]
+    if (os.cpu_count() or 1) <= PROXY_CORE:
+        raise SystemExit("bench: needs two cores, one for the proxy and one for the load")
+    missing = [c.name for c in ALL if not c.is_there()]
+    contenders = [c for c in ALL if c.is_there() and (c is ALL[0] or asked.who in c.name)]
+    about, begun = machine(), time.monotonic()
+    rows = run(plan, contenders, asked.only.split(","))
+    about |= {"load_after": round(os.getloadavg()[0], 2), "minutes": round((time.monotonic() - begun) / 60, 1)}
+    results = {"machine": about, "plan": plan, "missing": missing, "rows": rows}
+    (BUILD / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(plot.tables(results))
+    if asked.write:
+        plot.write(results)
+
+
+if __name__ == "__main__":
+    main()

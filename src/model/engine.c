@@ -21,9 +21,13 @@
 #include "model/batch.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 
-enum { THREADS_MOST = 16 /* beyond it the threads of a small model mostly wait for one another */ };
+enum {
+	THREADS_MOST = 16, /* beyond it the threads of a small model mostly wait for one another */
+	STOP_S = 1,        /* an aborted step ends within milliseconds; a disk that hangs while the model loads may never */
+};
 
 struct engine {
 	struct engine_options options;
@@ -257,6 +261,16 @@ static void *run(void *owner)
 	return NULL;
 }
 
+/* Signals are the loop's: neither this thread nor those that libllama starts from it shall get one. */
+static void start_thread(struct engine *e)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	CHECK(pthread_create(&e->thread, NULL, run, e) == 0);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 struct engine *engine_start(struct loop *l, const struct engine_options *o, const struct engine_events *events, void *owner)
 {
 	struct engine *e = calloc(1, sizeof *e);
@@ -267,7 +281,7 @@ struct engine *engine_start(struct loop *l, const struct engine_options *o, cons
 	STAILQ_INIT(&e->fresh);
 	CHECK(pthread_mutex_init(&e->mutex, NULL) == 0 && pthread_cond_init(&e->wake, NULL) == 0);
 	mailbox_open(&e->mailbox, l, on_mail, e);
-	CHECK(pthread_create(&e->thread, NULL, run, e) == 0);
+	start_thread(e);
 	return e;
 }
 
@@ -282,13 +296,18 @@ static void throw_away(struct engine *e)
 	}
 }
 
-void engine_stop(struct engine *e)
+bool engine_stop(struct engine *e)
 {
+	struct timespec latest;
 	atomic_store(&e->stopping, true);
 	wake(e);
-	CHECK(pthread_join(e->thread, NULL) == 0);
+	clock_gettime(CLOCK_MONOTONIC, &latest);
+	latest.tv_sec += STOP_S;
+	if (pthread_clockjoin_np(e->thread, NULL, CLOCK_MONOTONIC, &latest) != 0)
+		return false;
 	throw_away(e);
 	mailbox_close(&e->mailbox);
+	return true;
 }
 
 void engine_destroy(struct engine *e)

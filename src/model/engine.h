@@ -72,8 +72,9 @@ struct engine;
 /* Starts the thread, which begins to load. */
 MUST struct engine *engine_start(struct loop *l, const struct engine_options *o, const struct engine_events *events, void *owner);
 
-/* Aborts whatever is going on, at most a few ms of computing, and waits for the thread. No callback any more. */
-void engine_stop(struct engine *e);
+/* Aborts whatever is going on, at most a few ms of computing, and waits for the thread. No callback any more. False: the
+ * thread hangs in the system (a file that cannot be read, say), and only _exit is left. */
+MUST bool engine_stop(struct engine *e);
 void engine_destroy(struct engine *e); /* after engine_stop, and after the loop has turned once more */
 
 /* After on_loaded; never more than `slots` between begin and on_end. */

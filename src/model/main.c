@@ -168,8 +168,14 @@ static void watch_signals(struct program *p)
 	uv_signal_start(&p->interrupt, on_signal, SIGINT);
 }
 
+/* A second signal must not kill a process that is ending well. */
 static void forget_watchers(struct program *p)
 {
+	sigset_t late;
+	sigemptyset(&late);
+	sigaddset(&late, SIGTERM);
+	sigaddset(&late, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &late, NULL);
 	if (p->options.lifeline_fd >= 0) {
 		uv_close((uv_handle_t *)&p->lifeline, NULL);
 		return;
@@ -192,7 +198,10 @@ static int serve(struct program *p)
 	loop_run(&p->loop);
 	forget_watchers(p);
 	server_close(p->server);
-	engine_stop(p->engine);
+	if (!engine_stop(p->engine)) {
+		log_close();
+		_exit(p->status);
+	}
 	serve_finish(&p->serve);
 	loop_finish(&p->loop);
 	engine_destroy(p->engine);

@@ -115,7 +115,8 @@ def test_a_server_that_is_not_there_is_an_error(arrangement):
 def test_one_command_starts_all_and_an_interrupt_stops_all():
     ports = dict(zip(["MODEL_PORT", "GATEWAY_PORT", "PAGE_PORT"], map(str, free_ports(3))))
     process = subprocess.Popen([EXAMPLE / "run.sh", "--pace", "0.005"], env={**os.environ, **ports, "LASTWORD": str(binary())},
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True,
+                               preexec_fn=listen_to_interrupts)
     said = ""
     while said.count("\n") < 2:  # the model server and the gateway, in any order
         line = process.stdout.readline()
@@ -130,6 +131,11 @@ def test_one_command_starts_all_and_an_interrupt_stops_all():
     process.stdout.close()
     for port in ports.values():
         socket.create_server(("127.0.0.1", int(port))).close()
+
+
+def listen_to_interrupts():
+    """A background job ignores SIGINT, its children too, and a shell cannot trap what it was born to ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def free_ports(count):

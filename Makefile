@@ -13,7 +13,7 @@ FLAGS_release := -O2 -g $(HARDEN)
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FLAGS_tsan    := -O1 -g -fsanitize=thread
 FLAGS_cov     := -O0 -g --coverage
-PKGS    := libuv openssl yaml-0.1 zlib jansson
+PKGS    := libuv openssl yaml-0.1 libdeflate jansson
 VERSION := $(shell cat VERSION)
 CFLAGS_ALL := $(CSTD) $(WARN) $(FLAGS_$V) -Isrc -DLASTWORD_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
 LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread

@@ -3,9 +3,9 @@
  * answer is text that somebody else wrote. The cookie only scopes idempotency keys. */
 #include "gateway/endpoints.h"
 
+#include <libdeflate.h>
 #include <stdio.h>
 #include <sys/random.h>
-#include <zlib.h>
 
 extern const char web_index_html[], web_index_html_end[], web_page_js[], web_page_js_end[], web_page_css[], web_page_css_end[],
 	web_lastword_js[], web_lastword_js_end[];
@@ -52,7 +52,7 @@ void page_get(struct worker *w, struct exchange *x, const struct route *route)
 	const struct file *f = find(exchange_target(x)->path);
 	span bytes = span_of(f->from, (size_t)(f->to - f->from));
 	char etag[16];
-	snprintf(etag, sizeof etag, "\"%08lx\"", crc32(0, (const unsigned char *)bytes.p, (unsigned)bytes.n));
+	snprintf(etag, sizeof etag, "\"%08x\"", libdeflate_crc32(0, bytes.p, bytes.n));
 	exchange_field(x, "ETag", span_str(etag));
 	exchange_field(x, "Cache-Control", SPAN("no-cache"));
 	exchange_field(x, "X-Content-Type-Options", SPAN("nosniff"));

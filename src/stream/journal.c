@@ -21,9 +21,9 @@
  * appending (stream/generation) and how it looks on the wire (gateway/). */
 #include "stream/journal.h"
 
+#include <libdeflate.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 enum {
 	SEGMENT_SMALLEST = 1024,     /* bytes of an allocation */
@@ -151,10 +151,10 @@ static void tally(struct journal *j, enum journal_kind kind, span text)
 	if (kind != JOURNAL_TEXT)
 		return;
 	j->texts++;
-	if (text.n == 0) /* zlib takes a NULL pointer for a wish to begin anew */
+	if (text.n == 0) /* libdeflate takes a NULL pointer for a wish to begin anew */
 		return;
 	j->text_bytes += text.n;
-	j->crc32 = (uint32_t)crc32_z(j->crc32, (const unsigned char *)text.p, text.n);
+	j->crc32 = libdeflate_crc32(j->crc32, text.p, text.n);
 }
 
 enum cause journal_append(struct journal *j, enum journal_kind kind, span text)

@@ -2,7 +2,7 @@
 
 $B/unit/%: tests/unit/%.c $(pure_o) $B/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -Itests/unit -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(unit_extra_$*) $(pure_o) $(LIBS) -lcmocka
+	$(CC) $(CFLAGS_ALL) -Itests/unit -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(unit_extra_$*) $(pure_o) $(LIBS) -lcmocka -lz
 
 .PHONY: unit
 unit: $(units) ## unit tests of the rooms without I/O
@@ -11,7 +11,7 @@ unit: $(units) ## unit tests of the rooms without I/O
 # Corpora are replayed with any compiler; `make fuzz` searches with clang's libFuzzer.
 $B/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(pure_o) $B/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< tests/fuzz/replay.c $(pure_o) $(LIBS)
+	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< tests/fuzz/replay.c $(pure_o) $(LIBS) -lz
 
 .PHONY: replay
 replay: $(fuzzers) ## replay the fuzz corpora

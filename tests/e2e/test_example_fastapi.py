@@ -1,7 +1,6 @@
 """examples/fastapi as it is shipped, in a true browser: native EventSource, a page that knows only `close` and onerror."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -117,18 +116,18 @@ def test_one_command_starts_all_and_an_interrupt_stops_all():
     process = subprocess.Popen([EXAMPLE / "run.sh", "--pace", "0.005"], env={**os.environ, **ports, "LASTWORD": str(binary())},
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True,
                                preexec_fn=listen_to_interrupts)
-    said = ""
-    while said.count("\n") < 2:  # the model server and the gateway, in any order
-        line = process.stdout.readline()
-        assert line, said
-        said += line
-    assert re.search(r"listening on http://127.0.0.1:" + ports["GATEWAY_PORT"], said)
-    body = subprocess.run(["curl", "-sN", f"http://127.0.0.1:{ports['GATEWAY_PORT']}/sse-proxy?prompt=x"],
-                          capture_output=True, text=True, timeout=60).stdout
-    assert '"proof":"marker"' in body and "event: close" in body
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
-    process.stdout.close()
+    try:
+        said = [process.stdout.readline() for _ in range(2)]  # the model server and the gateway, in any order
+        assert any("listening on http://127.0.0.1:" + ports["GATEWAY_PORT"] in line for line in said), said
+        body = subprocess.run(["curl", "-sN", f"http://127.0.0.1:{ports['GATEWAY_PORT']}/sse-proxy?prompt=x"],
+                              capture_output=True, text=True, timeout=60).stdout
+        assert '"proof":"marker"' in body and "event: close" in body
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.stdout.close()
     for port in ports.values():
         socket.create_server(("127.0.0.1", int(port))).close()
 

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "dialect/mould.h"
 #include "sse/parse.h"
 
 #include <stdint.h>
@@ -69,6 +70,17 @@ struct reader {
 	/* For the dialects. */
 	struct utf8 text_mend, reasoning_mend;
 	uint64_t replaced;    /* U+FFFD written so far */
+	struct dialect_state {
+		unsigned phase;       /* anthropic: where in the order of events */
+		int64_t block;        /* likewise: the open block */
+		uint64_t length, hash; /* sglang-generate: of the text that was delivered */
+	} state;
+
+	/* For reader.c. */
+	struct mould mould;
+	span piece;           /* what was added in this event: a loan of the event, if it was one piece */
+	bool piece_is_reasoning;
+	unsigned additions;   /* in this event: pieces, and whatever else is no piece, twice */
 };
 
 struct dialect {
@@ -84,6 +96,7 @@ struct dialect {
 
 extern const struct dialect dialect_text;
 extern const struct dialect dialect_openai_chat;
+extern const struct dialect dialect_openai_completions;
 
 /* n: choices that the request asked for, at least 1. */
 void reader_init(struct reader *r, const struct dialect *dialect, const struct dialect_text_rules *rules, unsigned n);

@@ -54,18 +54,6 @@ void fault_copy(char *to, size_t size, span text)
 	buf_finish(&valid);
 }
 
-/* The place for a member's value, NULL when the name means nothing here. */
-static char *find_place(struct fault *f, span name, size_t *size)
-{
-	*size = DIALECT_WORD;
-	if (span_is(name, "type") || span_is(name, "error_type"))
-		return f->type;
-	if (span_is(name, "code") || span_is(name, "http_status_code"))
-		return f->code;
-	*size = DIALECT_SENTENCE;
-	return span_is(name, "message") || span_is(name, "detail") ? f->message : NULL;
-}
-
 static void put_over(char *to, const char *from, size_t size)
 {
 	if (from[0])
@@ -80,44 +68,88 @@ static void put_inner_over(struct fault *f, const struct fault *inner)
 	f->is_nested = true;
 }
 
-static bool read_error(struct fault *f, struct json *s)
+static bool read_value(struct fault *f, struct json *s, enum json_token begun);
+
+static bool read_error(void *of, struct json *s, span name)
 {
-	struct fault inner = {0};
+	struct fault *f = of, inner = {0};
 	enum json_token token = json_next(s);
 	bool blank = token == JSON_STRING && s->text.n == 0;
-	bool good = fault_read_value(&inner, s, token);
+	bool good = read_value(&inner, s, token);
 	f->is_blank |= blank;
 	f->is_error |= !blank && token != JSON_NULL && token != JSON_FALSE;
 	put_inner_over(f, &inner);
 	return good;
 }
 
-bool fault_read_member(struct fault *f, struct json *s, span name)
+static bool take(struct fault *f, struct json *s, enum json_token token, char *place, size_t size)
 {
-	if (span_is(name, "error"))
-		return read_error(f, s);
-	size_t size;
-	char *place = find_place(f, name, &size);
-	bool detail = span_is(name, "detail"), object = span_is(name, "object");
-	enum json_token token = json_next(s);
-	if (place && !(f->is_nested && place[0]) && (token == JSON_STRING || token == JSON_NUMBER))
+	if (!(f->is_nested && place[0]) && (token == JSON_STRING || token == JSON_NUMBER))
 		fault_copy(place, size, s->text);
-	f->has_detail |= detail && token != JSON_NULL;
-	f->is_error |= object && token == JSON_STRING && span_is(s->text, "error");
+	return json_skip(s, token);
+}
+
+static bool read_type(void *of, struct json *s, span name)
+{
+	struct fault *f = of;
+	return take(f, s, json_next(s), f->type, sizeof f->type);
+}
+
+static bool read_code(void *of, struct json *s, span name)
+{
+	struct fault *f = of;
+	return take(f, s, json_next(s), f->code, sizeof f->code);
+}
+
+/* Google's word for a kind of error; elsewhere a number that says less than the type. */
+static bool read_status(void *of, struct json *s, span name)
+{
+	struct fault *f = of;
+	enum json_token token = json_next(s);
+	return token == JSON_STRING && !f->type[0] ? take(f, s, token, f->type, sizeof f->type) : json_skip(s, token);
+}
+
+static bool read_message(void *of, struct json *s, span name)
+{
+	struct fault *f = of;
+	return take(f, s, json_next(s), f->message, sizeof f->message);
+}
+
+static bool read_detail(void *of, struct json *s, span name)
+{
+	struct fault *f = of;
+	enum json_token token = json_next(s);
+	f->has_detail |= token != JSON_NULL;
+	return take(f, s, token, f->message, sizeof f->message);
+}
+
+static bool read_object(void *of, struct json *s, span name)
+{
+	struct fault *f = of;
+	enum json_token token = json_next(s);
+	f->is_error |= token == JSON_STRING && span_is(s->text, "error");
 	return json_skip(s, token);
 }
 
 /* Objects nest no deeper than the scanner lets them. */
 static bool read_members(struct fault *f, struct json *s)
 {
-	enum json_token token;
-	while ((token = json_next(s)) == JSON_KEY)
-		if (!fault_read_member(f, s, s->text))
-			return false;
-	return token == JSON_OBJECT_END;
+	static const struct json_member members[] = {
+		{SPAN("error"), read_error},
+		{SPAN("message"), read_message},
+		{SPAN("type"), read_type},
+		{SPAN("code"), read_code},
+		{SPAN("object"), read_object},
+		{SPAN("status"), read_status},
+		{SPAN("detail"), read_detail},
+		{SPAN("error_type"), read_type},
+		{SPAN("http_status_code"), read_code},
+		{SPAN("errorText"), read_message},
+	};
+	return json_read_members(s, members, sizeof members / sizeof *members, f);
 }
 
-bool fault_read_value(struct fault *f, struct json *s, enum json_token begun)
+static bool read_value(struct fault *f, struct json *s, enum json_token begun)
 {
 	if (begun == JSON_OBJECT)
 		return read_members(f, s);
@@ -127,7 +159,7 @@ bool fault_read_value(struct fault *f, struct json *s, enum json_token begun)
 }
 
 /* The whole of data as one object. */
-static bool read_object(struct fault *f, span data)
+static bool read_data(struct fault *f, span data)
 {
 	struct json s;
 	json_init(&s);
@@ -137,10 +169,16 @@ static bool read_object(struct fault *f, span data)
 	return good;
 }
 
+void fault_read_object(struct fault *f, span data)
+{
+	*f = (struct fault){0};
+	(void)!read_data(f, data);
+}
+
 void fault_read_data(struct fault *f, span data)
 {
 	struct fault said = {0};
-	if (read_object(&said, data))
+	if (read_data(&said, data))
 		*f = said;
 	if (f->message[0] == 0)
 		fault_copy(f->message, sizeof f->message, data);
@@ -149,7 +187,7 @@ void fault_read_data(struct fault *f, span data)
 bool fault_read_body(struct fault *f, span body)
 {
 	struct fault said = {0};
-	if (!read_object(&said, body) || !(said.is_error || said.is_blank || said.has_detail))
+	if (!read_data(&said, body) || !(said.is_error || said.is_blank || said.has_detail))
 		return false;
 	*f = said;
 	return true;

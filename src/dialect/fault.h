@@ -18,16 +18,11 @@ struct fault {
  * spaces, cut at a whole character. */
 void fault_copy(char *to, size_t size, span text);
 
-/* The value that `begun` begins is what stands under `error`: a string, an object, an array, anything. False when the
- * JSON is bad. */
-MUST bool fault_read_value(struct fault *f, struct json *s, enum json_token begun);
-
-/* The value behind `name`, a member of an object that may be an error, s being right behind the name; members that
- * mean nothing here are skipped. False when the JSON is bad. */
-MUST bool fault_read_member(struct fault *f, struct json *s, span name);
-
 /* data stands alone where an error is announced (`event: error`): a JSON object, or a sentence. */
 void fault_read_data(struct fault *f, span data);
+
+/* data is an object that is known to be an error. */
+void fault_read_object(struct fault *f, span data);
 
 /* True when body is a JSON object that is an error: it has a member `error` or `detail`, or `object` is "error". */
 MUST bool fault_read_body(struct fault *f, span body);

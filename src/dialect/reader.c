@@ -8,6 +8,7 @@
  * 2. Text out is valid UTF-8 and whole characters. `seen.text` means that some came in, even when it is still held.
  * 3. `finished` is the number of bits in `finished_set`, and every one of them is below `choices`.
  * 4. Running out of memory shows as text.failed; evidence needs no memory.
+ * 5. An event like the last one but for its text is not read again (mould.c).
  *
  * Owned by one stream, on its worker. Names and guessing are in dialect.c, shapes of errors in fault.c. */
 #include "dialect/reader.h"
@@ -29,6 +30,7 @@ void reader_finish(struct reader *r)
 {
 	buf_finish(&r->text);
 	buf_finish(&r->reasoning);
+	mould_finish(&r->mould);
 	*r = (struct reader){0};
 }
 
@@ -36,6 +38,7 @@ static void forget_event(struct reader *r)
 {
 	r->text.n = r->reasoning.n = 0;
 	r->tool = r->feeds_idle = false;
+	r->additions = 0;
 }
 
 /* A text that is not whole is no text. */
@@ -44,11 +47,46 @@ static void spread_failure(struct reader *r)
 	r->text.failed |= r->reasoning.failed;
 }
 
+/* What an event may change besides text and reasoning. */
+struct snapshot {
+	struct seen seen;
+	struct dialect_state state;
+};
+
+static void take_snapshot(const struct reader *r, struct snapshot *shot)
+{
+	memcpy(&shot->seen, &r->seen, sizeof shot->seen);
+	memcpy(&shot->state, &r->state, sizeof shot->state);
+}
+
+static bool is_unchanged(const struct reader *r, const struct snapshot *shot)
+{
+	return memcmp(&shot->seen, &r->seen, sizeof shot->seen) == 0 &&
+	       memcmp(&shot->state, &r->state, sizeof shot->state) == 0;
+}
+
+static void read_and_cast(struct reader *r, const struct sse_event *event)
+{
+	struct snapshot before;
+	take_snapshot(r, &before);
+	r->dialect->read(r, event);
+	if (r->additions == 1 && r->feeds_idle && is_unchanged(r, &before))
+		mould_cast(&r->mould, event, r->piece, r->piece_is_reasoning);
+	else
+		mould_break(&r->mould);
+}
+
 void reader_read(struct reader *r, const struct sse_event *event)
 {
+	span piece;
 	CHECK(!seen_decides(&r->seen));
 	forget_event(r);
-	r->dialect->read(r, event);
+	if (!mould_fits(&r->mould, event, &piece)) {
+		read_and_cast(r, event);
+	} else {
+		r->feeds_idle = true;
+		(r->mould.is_reasoning ? reader_add_reasoning : reader_add_text)(r, piece);
+	}
 	spread_failure(r);
 }
 
@@ -60,10 +98,18 @@ void reader_flush(struct reader *r)
 	spread_failure(r);
 }
 
+static void note_piece(struct reader *r, span piece, bool is_reasoning)
+{
+	r->additions++;
+	r->piece = piece;
+	r->piece_is_reasoning = is_reasoning;
+}
+
 void reader_add_text(struct reader *r, span piece)
 {
 	if (piece.n == 0)
 		return;
+	note_piece(r, piece, false);
 	r->seen.text = r->seen.meaning = true;
 	r->replaced += utf8_mend(&r->text_mend, piece, &r->text);
 }
@@ -72,14 +118,20 @@ void reader_add_reasoning(struct reader *r, span piece)
 {
 	if (piece.n == 0)
 		return;
+	note_piece(r, piece, true);
 	r->seen.meaning = true;
 	r->replaced += utf8_mend(&r->reasoning_mend, piece, &r->reasoning);
 }
 
-void reader_add_tool(struct reader *r) { r->tool = r->seen.meaning = true; }
+void reader_add_tool(struct reader *r)
+{
+	r->additions += 2;
+	r->tool = r->seen.meaning = true;
+}
 
 void reader_note_other(struct reader *r, bool text)
 {
+	r->additions += 2;
 	r->seen.text |= text;
 	r->seen.meaning = true;
 }
@@ -154,6 +206,7 @@ struct reader_mark reader_mark(const struct reader *r)
 
 void reader_take_back(struct reader *r, const struct reader_mark *mark)
 {
+	r->additions += 2;
 	r->text.n = mark->text;
 	r->text_mend = mark->text_mend;
 	r->reasoning.n = mark->reasoning;

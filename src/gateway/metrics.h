@@ -24,6 +24,7 @@ enum piped_end { PIPED_CLEAN, PIPED_CUT, PIPED_ENDS };
 struct route_metrics {
 	uint64_t started;
 	uint64_t ended[CAUSES];
+	bool warned_of_newlines; /* in the log, once */
 };
 
 struct metrics {

@@ -99,6 +99,16 @@ static void log_end_of(struct stream *s, const struct last_word *word)
 	log_end(&l);
 }
 
+static void warn_of_newlines(struct stream *s)
+{
+	bool *warned = &s->worker->metrics.route[s->route->index].warned_of_newlines;
+	if (!s->generation.no_field_lines || *warned)
+		return;
+	*warned = true;
+	log_say(LOG_WARN, "no_field_lines", "the upstream of %s sends lines that are no field of an event stream, so text is lost: it writes raw newlines "
+	        "inside data:, each line of a token needs its own data:", s->route->path);
+}
+
 static void ended(struct stream *s)
 {
 	struct worker *w = s->worker;
@@ -108,6 +118,7 @@ static void ended(struct stream *s)
 	alarm_clear(&s->leave);
 	w->metrics.route[s->route->index].ended[word->cause]++;
 	log_end_of(s, word);
+	warn_of_newlines(s);
 	journal_tally(s->journal, &tally);
 	if (cause_row(word->cause)->end == END_FAILED && tally.events == 0)
 		shelf_release_key(&s->entry);

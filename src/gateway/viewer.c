@@ -9,8 +9,10 @@
  * 2. After the last word, or after on_gone, there is no viewer; its memory goes at the end of the turn. */
 #include "gateway/viewer.h"
 
+#include "base/log.h"
 #include "gateway/render.h"
 
+#include <libdeflate.h>
 #include <stdlib.h>
 
 /* What the scratch buffer holds. */
@@ -157,10 +159,25 @@ static void on_gone(void *owner) { leave(owner); }
 
 static const struct exchange_events events = {.on_room = on_room, .on_gone = on_gone};
 
+/* An HTTP/1.0 viewer, most often a proxy with its defaults, cannot see a break: its bodies end by close. Said once for each
+ * address (of the last 64). */
+static void warn_of_http10(struct viewer *v)
+{
+	struct worker *w = v->stream->worker;
+	const char *peer = exchange_peer(v->exchange), *colon = strrchr(peer, ':');
+	span address = span_of(peer, colon ? (size_t)(colon - peer) : strlen(peer));
+	uint32_t hash = libdeflate_crc32(0, address.p, address.n), *slot = &w->old_peers[hash % (sizeof w->old_peers / sizeof *w->old_peers)];
+	if (exchange_head(v->exchange)->minor >= 1 || *slot == hash)
+		return;
+	*slot = hash;
+	log_say(LOG_WARN, "http_1_0", "%.*s reads a stream over HTTP/1.0, where a break looks like an end; a proxy should speak HTTP/1.1 to lastword", SPAN_ARG(address));
+}
+
 static void begin(struct viewer *v, uint32_t taken)
 {
 	struct stream *s = v->stream;
 	struct buf first = {0};
+	warn_of_http10(v);
 	exchange_field(v->exchange, "Cache-Control", SPAN("no-cache, no-transform"));
 	exchange_field(v->exchange, "X-Accel-Buffering", SPAN("no"));
 	exchange_field(v->exchange, "Lastword-Stream", stream_id(s));

@@ -15,7 +15,12 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { REQUEST_LINE_BYTES = 64 * 1024 + 512, LAST_WORDS_MS = 1000, SWEEP_SOONEST_MS = 50 };
+enum {
+	REQUEST_LINE_BYTES = 64 * 1024 + 512,
+	LAST_WORDS_MS = 1000, /* for last words to reach their readers */
+	SETTLE_MS = 5,        /* how often that is looked at */
+	SWEEP_SOONEST_MS = 50,
+};
 
 static void on_sweep(void *owner)
 {
@@ -27,16 +32,28 @@ static void on_sweep(void *owner)
 
 static void say_drained(struct worker *w)
 {
+	void (*on_drained)(struct worker *w) = w->on_drained;
 	alarm_clear(&w->deadline);
-	if (w->on_drained)
-		w->on_drained(w);
+	alarm_clear(&w->settle);
 	w->on_drained = NULL;
+	if (on_drained)
+		on_drained(w);
+}
+
+/* Nothing is left to do; what was said last may still be on its way to the kernel. */
+static void on_settle(void *owner)
+{
+	struct worker *w = owner;
+	if (server_is_quiet(w->front))
+		say_drained(w);
+	else
+		alarm_set(&w->settle, SETTLE_MS);
 }
 
 void worker_look_drained(struct worker *w)
 {
-	if (w->draining && LIST_EMPTY(&w->live) && LIST_EMPTY(&w->pipes) && !w->metrics.viewers)
-		say_drained(w);
+	if (w->draining && LIST_EMPTY(&w->live) && LIST_EMPTY(&w->pipes) && !w->metrics.viewers && !w->settle.set)
+		alarm_set(&w->settle, 0);
 }
 
 static void on_last_words_over(void *owner) { say_drained(owner); }
@@ -63,6 +80,7 @@ void worker_drain(struct worker *w, void (*on_drained)(struct worker *w))
 	w->draining = true;
 	w->on_drained = on_drained;
 	server_drain(w->front);
+	alarm_init(&w->settle, &w->loop, on_settle, w);
 	alarm_init(&w->deadline, &w->loop, end_all, w);
 	alarm_set(&w->deadline, w->config->drain_ms);
 	worker_look_drained(w);
@@ -147,6 +165,7 @@ void worker_close(struct worker *w)
 		server_close(w->admin);
 	alarm_clear(&w->sweep);
 	alarm_clear(&w->deadline);
+	alarm_clear(&w->settle);
 	shelf_finish(&w->shelf);
 	pool_destroy(w->pool);
 	resolver_destroy(w->names);

@@ -29,6 +29,8 @@ struct worker {
 	struct alarm sweep;      /* the shelf's next expiry */
 	bool draining;
 	struct alarm deadline;   /* of the drain */
+	struct alarm settle;     /* everything has ended: until it has reached its readers */
+	uint32_t old_peers[64];  /* addresses that were seen to speak HTTP/1.0, as hashes: each is logged once */
 	void (*on_drained)(struct worker *w);
 	uint64_t started_ms;
 };

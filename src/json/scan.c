@@ -2,20 +2,23 @@
  * objects and arrays); `part` is the token that the end of the input has cut, with `step` as its place inside.
  *
  * An event of a language model is a few hundred bytes of which a reader wants one or two strings. So there is no tree
- * and, mostly, no copy: a string that lies whole in the input and has no escapes is lent in place, eight bytes looked
- * at in one step; only a token that crosses two feeds or has escapes is gathered in `held`. Strictness costs nothing
- * here and matters: an event that one parser accepts and another does not is two different answers.
+ * and, mostly, no copy: a string that lies whole in the input and has no escapes is lent in place; only a token that
+ * crosses two feeds or has escapes is gathered in `held`. What nobody asked for is passed over without a token
+ * (pass.c), just as strictly: an event that one parser accepts and another does not is two different answers.
  *
  * 1. Tokens, offsets and errors do not depend on how the input is sliced.
  * 2. `part` is not PART_NONE only between JSON_MORE and the next call.
  * 3. A token is complete when json_next returns it; a number therefore needs the byte behind it, or the end.
  * 4. After JSON_BAD nothing moves.
+ * 5. Whatever pass.c cannot pass is read here again, from where it began, so that there is one judge of what is bad.
  *
  * A surrogate pair written as two escapes in one string is one character in four bytes. Meaning is not here (dialect/),
  * nor mending (base/utf8), nor printing (sse/print). */
 #include "json/scan.h"
 
-enum expect {
+#include "json/pass.h"
+
+enum expect { /* values first */
 	VALUE,
 	VALUE_OR_END, /* behind [ */
 	KEY_OR_END,   /* behind { */
@@ -73,28 +76,6 @@ static enum json_token close_one(struct json *s)
 }
 
 /* Strings. */
-
-static bool is_plain(unsigned char c) { return c >= 0x20 && c != '"' && c != '\\'; }
-
-/* Eight bytes in one step. The top bit of a byte in `marks` is set for each byte that is not plain, and falsely at most
- * behind such a byte: the borrow of a subtraction goes upwards. */
-static const char *pass_plain(const char *p, const char *end)
-{
-	const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-	for (uint64_t w; end - p >= (ptrdiff_t)sizeof w; p += sizeof w) {
-		memcpy(&w, p, sizeof w);
-		uint64_t quote = w ^ ones * '"', escape = w ^ ones * '\\';
-		uint64_t marks = ((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) | ((escape - ones) & ~escape);
-		marks &= tops;
-		if (marks && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-			return p + __builtin_ctzll(marks) / 8;
-		if (marks)
-			break;
-	}
-	while (p < end && is_plain((unsigned char)*p))
-		p++;
-	return p;
-}
 
 static void put_unit(struct buf *out, uint32_t c)
 {
@@ -330,6 +311,10 @@ static enum json_token begin_word(struct json *s, const char *word)
 	s->part = PART_WORD;
 	s->word = word;
 	s->step = 0;
+	if (s->end - s->p >= 4 && memcmp(s->p, word, 4) == 0) {
+		s->p += 4;
+		s->step = 4;
+	}
 	return read_word(s);
 }
 
@@ -389,6 +374,8 @@ static bool may_close(const struct json *s, bool array)
 static bool pass_punctuation(struct json *s)
 {
 	const char *p = s->p;
+	if (s->expect <= VALUE_OR_END && p < s->end && (unsigned char)*p > ' ')
+		return true;
 	for (; p < s->end && *p <= ':'; p++)
 		if (*p == ',' && s->expect == COMMA_OR_END)
 			s->expect = s->in_array ? VALUE : KEY;
@@ -460,14 +447,135 @@ enum json_token json_next(struct json *s)
 	return token;
 }
 
+/* The next value without its tokens; nothing has moved when that cannot be done. */
+static bool pass_next_value(struct json *s)
+{
+	if (!s->last || s->part != PART_NONE || (s->expect != COLON && s->expect != VALUE))
+		return false;
+	const char *p = pass_white(s->p, s->end);
+	if (s->expect == COLON) {
+		if (p == s->end || *p != ':')
+			return false;
+		p = pass_white(p + 1, s->end);
+	}
+	p = pass_value(p, s->end, JSON_DEPTH - s->depth);
+	if (!p)
+		return false;
+	s->p = p;
+	s->expect = s->depth ? COMMA_OR_END : NOTHING;
+	return true;
+}
+
+/* Behind an opening bracket: up to what follows the closing one; nothing has moved when that cannot be done. */
+static bool pass_rest(struct json *s)
+{
+	if (!s->last || s->p == s->in.p)
+		return false;
+	const char *p = pass_value(s->p - 1, s->end, JSON_DEPTH - s->depth + 1);
+	if (!p)
+		return false;
+	s->p = p - 1;
+	(void)close_one(s);
+	return true;
+}
+
 bool json_skip(struct json *s, enum json_token begun)
 {
 	if (begun != JSON_OBJECT && begun != JSON_ARRAY)
 		return begun != JSON_BAD && begun != JSON_MORE;
+	if (pass_rest(s))
+		return true;
 	for (int depth = s->depth; s->depth >= depth;) {
 		enum json_token token = json_next(s);
 		if (token == JSON_BAD || token == JSON_MORE)
 			return false;
 	}
 	return true;
+}
+
+bool json_pass(struct json *s)
+{
+	if (pass_next_value(s))
+		return true;
+	enum json_token token = json_next(s);
+	return json_skip(s, token);
+}
+
+size_t json_plain_bytes(span s) { return (size_t)(pass_plain(s.p, s.p + s.n) - s.p); }
+
+static const struct json_member *find_member(const struct json_member *members, size_t n, span name)
+{
+	if (name.n == 0)
+		return NULL;
+	for (const struct json_member *m = members; m < members + n; m++)
+		if (m->name.n == name.n && m->name.p[0] == name.p[0] && span_eq(m->name, name))
+			return m;
+	return NULL;
+}
+
+/* In an object: passes members, without a token, until one of those that are wanted; s is then right behind its
+ * colon. NULL: what comes next must be read, or *closed: it was the object's end. */
+static const struct json_member *pass_to_member(struct json *s, const struct json_member *members, size_t n,
+						bool *closed)
+{
+	*closed = false;
+	if (!s->last)
+		return NULL;
+	for (const char *end = s->end;;) {
+		const char *p = pass_white(s->p, end);
+		if (p < end && *p == '}' && may_close(s, false)) {
+			s->p = p;
+			(void)close_one(s);
+			*closed = true;
+			return NULL;
+		}
+		if (s->expect == COMMA_OR_END) {
+			if (p == end || *p != ',')
+				return NULL;
+			p = pass_white(p + 1, end);
+		}
+		if (p == end || *p != '"')
+			return NULL;
+		const char *name = ++p;
+		p = pass_plain(p, end);
+		if (p == end || *p != '"')
+			return NULL;
+		const struct json_member *member = find_member(members, n, span_of(name, (size_t)(p - name)));
+		p = pass_white(p + 1, end);
+		if (p == end || *p != ':')
+			return NULL;
+		p = pass_white(p + 1, end);
+		if (!member)
+			p = pass_value(p, end, JSON_DEPTH - s->depth);
+		if (!p)
+			return NULL;
+		s->p = p;
+		s->expect = member ? VALUE : COMMA_OR_END;
+		if (member)
+			return member;
+	}
+}
+
+bool json_read_members(struct json *s, const struct json_member *members, size_t n, void *of)
+{
+	for (;;) {
+		bool closed;
+		const struct json_member *m = pass_to_member(s, members, n, &closed);
+		if (closed)
+			return true;
+		if (!m) {
+			enum json_token token = json_next(s);
+			if (token != JSON_KEY)
+				return token == JSON_OBJECT_END;
+			m = find_member(members, n, s->text);
+		}
+		if (!(m ? m->read(of, s, m->name) : json_pass(s)))
+			return false;
+	}
+}
+
+bool json_read_object(struct json *s, const struct json_member *members, size_t n, void *of)
+{
+	enum json_token token = json_next(s);
+	return token == JSON_OBJECT ? json_read_members(s, members, n, of) : json_skip(s, token);
 }

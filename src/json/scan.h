@@ -63,4 +63,24 @@ MUST enum json_token json_next(struct json *s);
  * value was passed whole; false: JSON_BAD, or the input ran out. For input that was fed whole. */
 MUST bool json_skip(struct json *s, enum json_token begun);
 
+/* The next value, whatever it is, passed without its tokens but no less strictly. False and input as json_skip. */
+MUST bool json_pass(struct json *s);
+
+/* The bytes that mean themselves between the quotes of a string: how many there are before the first quote, backslash or
+ * control character. */
+size_t json_plain_bytes(span s);
+
+/* A member of an object that somebody wants. read: s is right behind the name, and the value must be taken whole; false
+ * when the JSON is bad or the reader has had enough. */
+struct json_member {
+	span name;
+	bool (*read)(void *of, struct json *s, span name);
+};
+
+/* Right after JSON_OBJECT, up to the object's end: each member that is in the list is read, the others are passed. */
+MUST bool json_read_members(struct json *s, const struct json_member *members, size_t n, void *of);
+
+/* The next value: an object's members, likewise; any other value is passed. */
+MUST bool json_read_object(struct json *s, const struct json_member *members, size_t n, void *of);
+
 #endif

@@ -54,6 +54,15 @@ const char *server_name(const struct server *s) { return listener_name(s->listen
 
 size_t server_connections(const struct server *s) { return s->connections; }
 
+bool server_is_quiet(const struct server *s)
+{
+	const struct session *session;
+	LIST_FOREACH(session, &s->sessions, link)
+		if (session->state == SESSION_EXCHANGE || conn_waiting(session->conn))
+			return false;
+	return true;
+}
+
 void server_drain(struct server *s)
 {
 	struct session *session, *next;

@@ -3,15 +3,16 @@
 
 LLAMA   := build/llama
 model_o := $(patsubst src/%.c,$B/o/%.o,$(wildcard src/model/*.c))
-# Of the model server's files those that know neither libllama nor a loop.
+# Those that include llama.h; and those that know neither libllama nor a loop.
+llama_o := $(foreach f,batch engine prompt sequence,$B/o/model/$f.o)
 model_pure_o := $(foreach f,chat frames line options stop,$B/o/model/$f.o)
 
 # Asked each time, because a build that is tuned to another CPU must be made again; it answers within milliseconds.
 $(LLAMA)/built: FORCE
 	@tools/get-llama
 
-$(model_o): CFLAGS_ALL += -isystem $(LLAMA)/include
-$(model_o): | $(LLAMA)/built
+$(llama_o): CFLAGS_ALL += -isystem $(LLAMA)/include
+$(llama_o): | $(LLAMA)/built
 
 $B/lastword-model: $(model_o) $(shared_o) $(LLAMA)/built
 	$(CXX) $(LDFLAGS_ALL) -o $@ $(model_o) $(shared_o) -L$(LLAMA)/lib -lllama -lggml -lggml-cpu -lggml-base $(LIBS) -lm -ldl
@@ -22,3 +23,7 @@ model: ## fetch the small model that is served by default (98 MB, into build/mod
 
 unit_extra_test_model := $(model_pure_o)
 $B/unit/test_model: $(model_pure_o)
+
+# The life of a call, between a client and an engine that the test plays.
+unit_extra_test_model_call := $(model_pure_o) $B/o/model/call.o $B/o/model/serve.o
+$B/unit/test_model_call: $(model_pure_o) $B/o/model/call.o $B/o/model/serve.o

@@ -301,9 +301,9 @@ bool engine_stop(struct engine *e)
 	struct timespec latest;
 	atomic_store(&e->stopping, true);
 	wake(e);
-	clock_gettime(CLOCK_MONOTONIC, &latest);
+	clock_gettime(CLOCK_REALTIME, &latest);
 	latest.tv_sec += STOP_S;
-	if (pthread_clockjoin_np(e->thread, NULL, CLOCK_MONOTONIC, &latest) != 0)
+	if (pthread_timedjoin_np(e->thread, NULL, &latest) != 0)
 		return false;
 	throw_away(e);
 	mailbox_close(&e->mailbox);

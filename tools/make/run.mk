@@ -8,7 +8,8 @@ run: ## install what is missing, build, fetch the model, start: http://127.0.0.1
 	@tools/phase "setting up" tools/setup build
 	@tools/phase "building" $(SUBMAKE) -s all
 	@tools/phase "fetching the model" tools/get-model
-	@exec build/lastword $(ARGS)
+	@echo "lastword: logs go to build/lastword.log; Ctrl-C stops everything" >&2
+	@build/lastword $(ARGS) 2>build/lastword.log || { status=$$?; tail -n 3 build/lastword.log >&2; exit $$status; }
 
 test: ## install what is missing, build, run every test, also under ASan and UBSan
 	@tools/phase "setting up" tools/setup test

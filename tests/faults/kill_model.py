@@ -18,13 +18,14 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 os.environ.setdefault("E2E_DEADLINE", "60")  # a model thinks longer than a script
 
 from gateway import ROOT, Gateway  # noqa: E402
-from judge import LAST_WORDS  # noqa: E402
+from judge import LAST_WORDS, tokens_of  # noqa: E402
 from upstream import wait_until  # noqa: E402
 
 MODEL = ROOT / "build/models/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -70,9 +71,9 @@ def model_of(gateway):
 
 
 def ask(gateway, tokens, length=400):
-    """A viewer that has taken so many events of a long answer."""
+    """A viewer that has taken so many tokens of a long answer."""
     viewer = gateway.viewer().watch("/sse-proxy", method="POST", body={"prompt": "Tell me a very long story.", "max_tokens": length})
-    viewer.wait(lambda: len(viewer.reader.events) >= tokens, f"{tokens} tokens")
+    viewer.wait(lambda: len(tokens_of(viewer.reader.events)) >= tokens, f"{tokens} tokens")
     return viewer
 
 
@@ -101,9 +102,9 @@ def run(runs):
             while len(times) + wrong < runs:
                 try:
                     ms = kill_once(gateway, random.randint(1, 8))
-                except AssertionError as error:
+                except AssertionError:
                     wrong += 1
-                    print(f"wrong: {error}")
+                    print(f"wrong: {traceback.format_exc()}")
                     continue
                 if ms is not None:
                     times.append(ms)

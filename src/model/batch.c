@@ -1,13 +1,13 @@
 /* Continuous batching: every step is one call of llama_decode for all answers together, so that the weights, which are
  * what a CPU waits for, are read once for all of them.
  *
- * A long prompt would make everybody else wait while it is read. So at most BATCH_SLICE tokens of prompts go into a step,
- * beside one token for each running answer; the first slice goes to another slot in each step, so that no prompt
+ * A long prompt would make everybody else wait while it is read. So at most BATCH_SLICE tokens of prompts go into a
+ * step, beside one token for each running answer; the first slice goes to another slot in each step, so that no prompt
  * is overtaken for ever.
  *
- * A step can be aborted between the operations of its graph. That throws away the work of everybody in it, so it is done
- * only when nobody wants it: the engine stops, or everyone in the step has left. Otherwise who leaves is let go after
- * the step.
+ * A step can be aborted between the operations of its graph. That throws away the work of everybody in it, so it is
+ * done only when nobody wants it: the engine stops, or everyone in the step has left. Otherwise who leaves is let go
+ * after the step.
  *
  * 1. A slot's memory in the context holds exactly the tokens 0 … past - 1 of its answer; of a free slot, nothing.
  * 2. in_step and output are set for the present step only.

@@ -1,5 +1,5 @@
-/* All slots of the engine, and the steps in which they are decoded together. Engine's thread, but for `stopping` and the
- * flags of the answers. */
+/* All slots of the engine, and the steps in which they are decoded together. Engine's thread, but for `stopping` and
+ * the flags of the answers. */
 #ifndef MODEL_BATCH_H
 #define MODEL_BATCH_H
 
@@ -37,7 +37,10 @@ void batch_sweep(struct batch *b);
 MUST bool batch_step(struct batch *b);
 
 /* The present step is being given up because nobody wants it. Any thread. */
-static inline bool batch_is_aborted(const struct batch *b) { return atomic_load_explicit(&b->aborted, memory_order_relaxed); }
+static inline bool batch_is_aborted(const struct batch *b)
+{
+	return atomic_load_explicit(&b->aborted, memory_order_relaxed);
+}
 
 /* Tokens of prompts in one step. */
 enum { BATCH_SLICE = 256 };

@@ -39,7 +39,11 @@ static void set_state(struct call *c, enum call_state to)
 }
 
 struct call *call_of_answer(struct answer *a) { return (struct call *)((char *)a - offsetof(struct call, answer)); }
-struct call *call_of_member(struct line_member *m) { return (struct call *)((char *)m - offsetof(struct call, member)); }
+
+struct call *call_of_member(struct line_member *m)
+{
+	return (struct call *)((char *)m - offsetof(struct call, member));
+}
 
 static bool streams(const struct call *c) { return c->chat->stream; }
 
@@ -81,7 +85,10 @@ static void refuse(struct call *c, int status, const char *code, const char *mes
 	over(c);
 }
 
-static void refuse_wrong(struct call *c, const struct chat_complaint *wrong) { refuse(c, 400, wrong->code, wrong->message); }
+static void refuse_wrong(struct call *c, const struct chat_complaint *wrong)
+{
+	refuse(c, 400, wrong->code, wrong->message);
+}
 
 static void refuse_full(struct call *c)
 {

@@ -1,9 +1,9 @@
 /* Reading chat requests.
  *
  * The body is read whole by jansson: it is small (1 MiB at most), it is ours to judge and not to pass on. A client must
- * never get an answer to another question than it asked. So a member that changes what is generated is either understood
- * or refused with 400 (tools, n > 1, logprobs, a response format); one that does not (user, metadata, store …) is
- * ignored, as is the model's name: there is one model. Numbers outside their range are refused, not bent.
+ * never get an answer to another question than it asked. So a member that changes what is generated is either
+ * understood or refused with 400 (tools, n > 1, logprobs, a response format); one that does not (user, metadata, store
+ * …) is ignored, as is the model's name: there is one model. Numbers outside their range are refused, not bent.
  *
  * Numbers are rows of a table: name, place, limits, whether whole. A new parameter is a new row.
  *
@@ -34,7 +34,10 @@ static bool complain(struct chat_complaint *wrong, const char *code, const char 
 	return false;
 }
 
-static bool complain_memory(struct chat_complaint *wrong) { return complain(wrong, NULL, "There is no memory for this request."); }
+static bool complain_memory(struct chat_complaint *wrong)
+{
+	return complain(wrong, NULL, "There is no memory for this request.");
+}
 
 enum number_kind { WHOLE, REAL };
 
@@ -73,8 +76,8 @@ static bool read_number(const json_t *root, const struct number *row, struct cha
 	if (!value)
 		return true;
 	if (!is_in_range(value, row->kind, row->least, row->most))
-		return complain(wrong, NULL, "\"%s\" must be %s from %g to %g.", row->name, row->kind == WHOLE ? "a whole number" : "a number",
-		                row->least, row->most);
+		return complain(wrong, NULL, "\"%s\" must be %s from %g to %g.", row->name,
+		                row->kind == WHOLE ? "a whole number" : "a number", row->least, row->most);
 	if (row->kind == WHOLE)
 		*(int64_t *)((char *)c + row->at) = json_integer_value(value);
 	else
@@ -129,14 +132,16 @@ static bool read_stream(const json_t *root, struct chat *c, struct chat_complain
 	const json_t *options = given(root, "stream_options");
 	if (options && !json_is_object(options))
 		return complain(wrong, NULL, "\"stream_options\" must be an object.");
-	return read_flag(root, "stream", &c->stream, wrong) && read_flag(options, "include_usage", &c->include_usage, wrong);
+	return read_flag(root, "stream", &c->stream, wrong) &&
+	       read_flag(options, "include_usage", &c->include_usage, wrong);
 }
 
 static bool add_stop(const json_t *value, struct chat *c, struct chat_complaint *wrong)
 {
 	if (json_is_string(value) && stops_add(&c->stops, span_of(json_string_value(value), json_string_length(value))))
 		return true;
-	return complain(wrong, NULL, "\"stop\" must be a string or a list of at most %d strings, each of 1 to %d bytes.", STOPS, STOP_BYTES);
+	return complain(wrong, NULL, "\"stop\" must be a string or a list of at most %d strings, each of 1 to %d bytes.",
+	                STOPS, STOP_BYTES);
 }
 
 static bool read_stops(const json_t *root, struct chat *c, struct chat_complaint *wrong)
@@ -199,7 +204,8 @@ static bool join_parts(const json_t *parts, struct buf *out, struct chat_complai
 		const char *type = json_string_value(json_object_get(part, "type"));
 		const json_t *text = json_object_get(part, "text");
 		if (!type || strcmp(type, "text") != 0 || !json_is_string(text))
-			return complain(wrong, NULL, "A message's \"content\" may be a string or a list of {\"type\":\"text\",\"text\":…}: "
+			return complain(wrong, NULL,
+			                "A message's \"content\" may be a string or a list of {\"type\":\"text\",\"text\":…}: "
 			                "this model reads text only.");
 		buf_put(out, span_of(json_string_value(text), json_string_length(text)));
 	}
@@ -223,7 +229,8 @@ static bool read_message(const json_t *message, struct chat *c, struct chat_comp
 	const char *role = role_of(json_string_value(json_object_get(message, "role")));
 	struct buf content = {0};
 	if (!role)
-		return complain(wrong, NULL, "Each message needs a \"role\": \"system\", \"developer\", \"user\" or \"assistant\".");
+		return complain(wrong, NULL,
+		                "Each message needs a \"role\": \"system\", \"developer\", \"user\" or \"assistant\".");
 	bool fine = read_content(message, &content, wrong);
 	if (fine && !buf_cstr(&content))
 		fine = complain_memory(wrong);
@@ -257,14 +264,17 @@ static bool refuse_unbuilt(const json_t *root, struct chat_complaint *wrong)
 	const json_t *n = given(root, "n"), *format = given(root, "response_format");
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		if (json_array_size(json_object_get(root, lists[i])))
-			return complain(wrong, "unsupported_parameter", "This model server has no tools: leave out \"%s\".", lists[i]);
+			return complain(wrong, "unsupported_parameter", "This model server has no tools: leave out \"%s\".",
+			                lists[i]);
 	if (n && !(json_is_integer(n) && json_integer_value(n) == 1))
-		return complain(wrong, "unsupported_parameter", "This model server gives one answer to a request: \"n\" must be 1.");
+		return complain(wrong, "unsupported_parameter",
+		                "This model server gives one answer to a request: \"n\" must be 1.");
 	if (json_is_true(json_object_get(root, "logprobs")))
 		return complain(wrong, "unsupported_parameter", "This model server gives no \"logprobs\".");
 	const char *type = json_string_value(json_object_get(format, "type"));
 	if (format && !(type && strcmp(type, "text") == 0))
-		return complain(wrong, "unsupported_parameter", "This model server writes text: \"response_format\" must be {\"type\":\"text\"}.");
+		return complain(wrong, "unsupported_parameter",
+		                "This model server writes text: \"response_format\" must be {\"type\":\"text\"}.");
 	return true;
 }
 
@@ -273,7 +283,8 @@ static struct chat *create(void)
 	struct chat *c = calloc(1, sizeof *c);
 	if (!c)
 		return NULL;
-	c->sampling = (struct chat_sampling){.temperature = 0.8, .top_p = 0.95, .min_p = 0.05, .top_k = 40, .repeat_penalty = 1};
+	c->sampling = (struct chat_sampling){.temperature = 0.8, .top_p = 0.95, .min_p = 0.05, .top_k = 40,
+	                                     .repeat_penalty = 1};
 	c->max_tokens = CHAT_MAX_TOKENS;
 	return c;
 }
@@ -290,7 +301,8 @@ static json_t *load(span body, struct chat_complaint *wrong)
 	json_error_t error;
 	json_t *root = json_loadb(body.n ? body.p : "", body.n, JSON_REJECT_DUPLICATES, &error);
 	if (!root)
-		complain(wrong, "invalid_json", "The body is not valid JSON: line %d, column %d: %s.", error.line, error.column, error.text);
+		complain(wrong, "invalid_json", "The body is not valid JSON: line %d, column %d: %s.", error.line,
+		         error.column, error.text);
 	else if (!json_is_object(root)) {
 		json_decref(root);
 		root = NULL;

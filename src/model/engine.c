@@ -1,9 +1,9 @@
 /* The engine's thread: load, then take what is asked and step until told to stop.
  *
- * libllama computes for milliseconds at a time and knows no readiness to wait for, so it cannot live in the loop. It has a
- * thread of its own, and the two share nothing but this: answers go over in a list under a mutex, with a condition to
- * wake the thread when it sleeps for want of work; wishes about a running answer (left, paused) are atomic flags in it;
- * text and ends come back by mail.
+ * libllama computes for milliseconds at a time and knows no readiness to wait for, so it cannot live in the loop. It
+ * has a thread of its own, and the two share nothing but this: answers go over in a list under a mutex, with a
+ * condition to wake the thread when it sleeps for want of work; wishes about a running answer (left, paused) are atomic
+ * flags in it; text and ends come back by mail.
  *
  * The order of teardown in libllama matters: samplers, context, model, backend.
  *
@@ -147,8 +147,8 @@ static bool on_progress(float done, void *owner)
 }
 
 /* One processor is left for the loop, the gateway and the browser beside us: libllama's threads wait for one another by
- * spinning, hundreds of times for each token, and when one of them is not on a processor the others burn theirs until it
- * is. On two busy processors one thread was measured to be ten times as fast as two. */
+ * spinning, hundreds of times for each token, and when one of them is not on a processor the others burn theirs until
+ * it is. On two busy processors one thread was measured to be ten times as fast as two. */
 static unsigned choose_threads(void)
 {
 	cpu_set_t set;
@@ -161,7 +161,8 @@ static unsigned fitting_context(const struct engine *e)
 	int32_t trained = llama_model_n_ctx_train(e->model);
 	if (trained <= 0 || e->options.context <= (unsigned)trained)
 		return e->options.context;
-	log_say(LOG_WARN, "context_cut", "the model was trained for a context of %d tokens: %u is cut to that", trained, e->options.context);
+	log_say(LOG_WARN, "context_cut", "the model was trained for a context of %d tokens: %u is cut to that", trained,
+	        e->options.context);
 	return (unsigned)trained;
 }
 
@@ -210,7 +211,8 @@ static bool load(struct engine *e)
 	if (!llama)
 		return false;
 	e->facts.total = llama_n_ctx(llama);
-	e->batch = (struct batch){.llama = llama, .context = e->facts.context, .slots = e->options.slots, .stopping = &e->stopping,
+	e->batch = (struct batch){.llama = llama, .context = e->facts.context, .slots = e->options.slots,
+	                          .stopping = &e->stopping,
 	                          .on_text = on_text, .on_end = on_end, .owner = e};
 	batch_open(&e->batch);
 	warm_up(e);
@@ -271,7 +273,8 @@ static void start_thread(struct engine *e)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-struct engine *engine_start(struct loop *l, const struct engine_options *o, const struct engine_events *events, void *owner)
+struct engine *engine_start(struct loop *l, const struct engine_options *o, const struct engine_events *events,
+                            void *owner)
 {
 	struct engine *e = calloc(1, sizeof *e);
 	CHECK(e);

@@ -1,5 +1,5 @@
-/* The engine: a thread that owns libllama's model and context and decodes up to `slots` answers at once. It is told what to
- * do from the loop's thread; what it has to say comes back by mail, in order, on the loop's thread. */
+/* The engine: a thread that owns libllama's model and context and decodes up to `slots` answers at once. It is told
+ * what to do from the loop's thread; what it has to say comes back by mail, in order, on the loop's thread. */
 #ifndef MODEL_ENGINE_H
 #define MODEL_ENGINE_H
 
@@ -62,25 +62,28 @@ struct answer {
 
 /* All from the loop. */
 struct engine_events {
-	void (*on_loaded)(void *owner, const struct engine_facts *facts); /* NULL: it could not be loaded; the log says why */
-	void (*on_text)(void *owner, struct answer *a, span text);        /* whole characters, never empty */
-	void (*on_end)(void *owner, struct answer *a);                    /* its slot is free; the engine has forgotten it */
+	/* NULL: it could not be loaded; the log says why. */
+	void (*on_loaded)(void *owner, const struct engine_facts *facts);
+	void (*on_text)(void *owner, struct answer *a, span text); /* whole characters, never empty */
+	void (*on_end)(void *owner, struct answer *a); /* its slot is free; the engine has forgotten it */
 };
 
 struct engine;
 
 /* Starts the thread, which begins to load. */
-MUST struct engine *engine_start(struct loop *l, const struct engine_options *o, const struct engine_events *events, void *owner);
+MUST struct engine *engine_start(struct loop *l, const struct engine_options *o, const struct engine_events *events,
+                                 void *owner);
 
-/* Aborts whatever is going on, at most a few ms of computing, and waits for the thread. No callback any more. False: the
- * thread hangs in the system (a file that cannot be read, say), and only _exit is left. */
+/* Aborts whatever is going on, at most a few ms of computing, and waits for the thread. No callback any more. False:
+ * the thread hangs in the system (a file that cannot be read, say), and only _exit is left. */
 MUST bool engine_stop(struct engine *e);
 void engine_destroy(struct engine *e); /* after engine_stop, and after the loop has turned once more */
 
 /* After on_loaded; never more than `slots` between begin and on_end. */
 void engine_begin(struct engine *e, struct answer *a);
 
-/* The answer is not wanted any more: it ends within the present step, and on_end says ANSWER_LEFT, or how it ended before. */
+/* The answer is not wanted any more: it ends within the present step, and on_end says ANSWER_LEFT, or how it ended
+ * before. */
 void engine_leave(struct engine *e, struct answer *a);
 
 /* Paused: no further token is decoded for it (those on their way still come). */

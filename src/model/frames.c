@@ -37,7 +37,8 @@ static void print_head(struct buf *out, const struct frames *f, const char *obje
 
 static void print_usage(struct buf *out, struct frames_usage u)
 {
-	buf_printf(out, ",\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%u}", u.prompt, u.completion,
+	buf_printf(out, ",\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%u}", u.prompt,
+	           u.completion,
 	           u.prompt + u.completion);
 }
 
@@ -95,7 +96,8 @@ static void print_error(struct buf *out, const char *message)
 
 void frames_error(struct buf *out, const char *message) { print_error(out, message); }
 
-void frames_completion(struct buf *out, const struct frames *f, span text, const char *finish, struct frames_usage usage)
+void frames_completion(struct buf *out, const struct frames *f, span text, const char *finish,
+                       struct frames_usage usage)
 {
 	print_head(out, f, "chat.completion");
 	buf_put(out, SPAN(",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"));

@@ -1,4 +1,5 @@
-/* What the model server says, as text: OpenAI's chat completion, whole or in chunks, and the plain blocks of /generate. */
+/* What the model server says, as text: OpenAI's chat completion, whole or in chunks, and the plain blocks of
+ * /generate. */
 #ifndef MODEL_FRAMES_H
 #define MODEL_FRAMES_H
 
@@ -26,11 +27,13 @@ void frames_queue(struct buf *out, unsigned place);
 /* OpenAI, streaming. Text is valid UTF-8; finish is "stop" or "length". */
 void frames_role(struct buf *out, const struct frames *f);
 void frames_content(struct buf *out, const struct frames *f, span text);
-void frames_finish(struct buf *out, const struct frames *f, const char *finish, struct frames_usage usage); /* and [DONE] */
+void frames_finish(struct buf *out, const struct frames *f, const char *finish,
+                   struct frames_usage usage); /* and [DONE] */
 void frames_error(struct buf *out, const char *message); /* the stream ends after it */
 
 /* OpenAI, whole: a JSON body. */
-void frames_completion(struct buf *out, const struct frames *f, span text, const char *finish, struct frames_usage usage);
+void frames_completion(struct buf *out, const struct frames *f, span text, const char *finish,
+                       struct frames_usage usage);
 void frames_models(struct buf *out, const char *model, int64_t created);
 
 /* /generate. An event stream cannot carry a CR: CR and CRLF become LF; *after_cr keeps a CR at the end of the last

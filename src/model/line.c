@@ -10,7 +10,8 @@
 
 #include <stddef.h>
 
-void line_init(struct line *l, unsigned slots, unsigned capacity, void (*on_place)(struct line_member *m, unsigned place))
+void line_init(struct line *l, unsigned slots, unsigned capacity,
+               void (*on_place)(struct line_member *m, unsigned place))
 {
 	CHECK(slots > 0);
 	*l = (struct line){.slots = slots, .capacity = capacity, .on_place = on_place};

@@ -24,7 +24,8 @@ struct line {
 	void (*on_place)(struct line_member *m, unsigned place);
 };
 
-void line_init(struct line *l, unsigned slots, unsigned capacity, void (*on_place)(struct line_member *m, unsigned place));
+void line_init(struct line *l, unsigned slots, unsigned capacity,
+               void (*on_place)(struct line_member *m, unsigned place));
 bool line_is_full(const struct line *l);
 
 /* Not when it is full. Tells the place at once. */

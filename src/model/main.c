@@ -1,11 +1,11 @@
 /* lastword-model: one GGUF model behind HTTP, in a process of its own. This page is the table of contents: read the
  * command line, listen, start the engine, serve until a signal or until the lifeline ends.
  *
- * Two threads: the loop (main thread: HTTP, the line, all printing) and the engine (libllama), which has helpers of its own
- * inside libllama. What they share is in engine.h.
+ * Two threads: the loop (main thread: HTTP, the line, all printing) and the engine (libllama), which has helpers of its
+ * own inside libllama. What they share is in engine.h.
  *
- * With a lifeline there is a supervisor, and only it ends us: SIGTERM and SIGINT are ignored, because a service manager or
- * a terminal sends them to supervisor and child alike, and the supervisor first lets its streams run to their end.
+ * With a lifeline there is a supervisor, and only it ends us: SIGTERM and SIGINT are ignored, because a service manager
+ * or a terminal sends them to supervisor and child alike, and the supervisor first lets its streams run to their end.
  *
  * Exit status: 0 after a signal or the lifeline's end, 1 for a failure at run time, 2 for a wrong command line; a model
  * file that is missing or no GGUF counts as that. */
@@ -60,14 +60,16 @@ static bool looks_like_gguf(const char *path)
 	unsigned char magic[4] = {0};
 	FILE *f = fopen(path, "rbe");
 	if (!f) {
-		fprintf(stderr, "lastword-model: %s: %s (`make model` fetches a small model into build/models/)\n", path, strerror(errno));
+		fprintf(stderr, "lastword-model: %s: %s (`make model` fetches a small model into build/models/)\n", path,
+		        strerror(errno));
 		return false;
 	}
 	size_t n = fread(magic, 1, sizeof magic, f);
 	fclose(f);
 	if (n == sizeof magic && memcmp(magic, "GGUF", sizeof magic) == 0)
 		return true;
-	fprintf(stderr, "lastword-model: %s is no GGUF file: it has %zu bytes at its start, %02x %02x %02x %02x, where 47 47 55 46 was expected\n",
+	fprintf(stderr,
+	        "lastword-model: %s is no GGUF file: it begins with %zu bytes, %02x %02x %02x %02x, where 47 47 55 46 were expected\n",
 	        path, n, magic[0], magic[1], magic[2], magic[3]);
 	return false;
 }
@@ -113,7 +115,11 @@ static void on_loaded(void *owner, const struct engine_facts *facts)
 	serve_on_loaded(&p->serve, facts);
 }
 
-static void on_text(void *owner, struct answer *a, span text) { serve_on_text(&((struct program *)owner)->serve, a, text); }
+static void on_text(void *owner, struct answer *a, span text)
+{
+	serve_on_text(&((struct program *)owner)->serve, a, text);
+}
+
 static void on_end(void *owner, struct answer *a) { serve_on_end(&((struct program *)owner)->serve, a); }
 
 static void start_engine(struct program *p)
@@ -134,7 +140,8 @@ static bool open_server(struct program *p)
 	p->server = o->listen ? server_open(&p->loop, o->listen, limits, site, why, sizeof why)
 	                      : server_take_fd(&p->loop, o->listen_fd, false, limits, site);
 	if (!p->server)
-		fprintf(stderr, "lastword-model: cannot listen on %s: %s\n", o->listen ? o->listen : "the inherited socket", why);
+		fprintf(stderr, "lastword-model: cannot listen on %s: %s\n", o->listen ? o->listen : "the inherited socket",
+		        why);
 	return p->server;
 }
 
@@ -143,7 +150,8 @@ static void announce(const struct program *p)
 	const char *listen = p->options.listen;
 	bool is_unix = listen && strncmp(listen, "unix:", 5) == 0;
 	if (listen)
-		printf("lastword-model: listening on %s%s\n", is_unix ? "" : "http://", is_unix ? listen : server_name(p->server));
+		printf("lastword-model: listening on %s%s\n", is_unix ? "" : "http://",
+		       is_unix ? listen : server_name(p->server));
 	else
 		printf("lastword-model: listening on the inherited socket\n");
 	fflush(stdout);

@@ -52,7 +52,8 @@ static bool read_number(const struct row *row, const char *text, struct options 
 	char *end;
 	long value = strtol(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || strlen(text) > 10 || value < row->least || value > row->most) {
-		snprintf(why, why_bytes, "--%s %s: a whole number from %ld to %ld was expected", row->name, text, row->least, row->most);
+		snprintf(why, why_bytes, "--%s %s: a whole number from %ld to %ld was expected", row->name, text, row->least,
+		         row->most);
 		return false;
 	}
 	if (row->kind == NUMBER)

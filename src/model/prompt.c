@@ -1,15 +1,15 @@
 /* Making prompts.
  *
- * The template is the one in the model's file. libllama does not run it (it is a Jinja program) but recognises it among the
- * templates that it has built in, which covers the known families; an unknown one is replaced by ChatML, and the log
- * says so, because the answers may be poor and nobody would know why.
+ * The template is the one in the model's file. libllama does not run it (it is a Jinja program) but recognises it among
+ * the templates that it has built in, which covers the known families; an unknown one is replaced by ChatML, and the
+ * log says so, because the answers may be poor and nobody would know why.
  *
  * Markers such as <|im_end|> in a message's own text are read as markers too, as in llama.cpp's programs: whoever may
  * write messages may write all of them, roles included, so nothing is gained by forging one. A gateway that puts its
  * own system message in front must not take that for a wall.
  *
- * Tokenizing takes about a second for a megabyte, on the loop's thread. A text that cannot fit, because even the longest
- * tokens would not cover it, is refused before. */
+ * Tokenizing takes about a second for a megabyte, on the loop's thread. A text that cannot fit, because even the
+ * longest tokens would not cover it, is refused before. */
 #include "model/prompt.h"
 
 #include "base/log.h"
@@ -55,7 +55,10 @@ static bool complain(struct chat_complaint *wrong, const char *code, const char 
 	return false;
 }
 
-static bool complain_memory(struct chat_complaint *wrong) { return complain(wrong, NULL, "There is no memory for this request."); }
+static bool complain_memory(struct chat_complaint *wrong)
+{
+	return complain(wrong, NULL, "There is no memory for this request.");
+}
 
 static bool complain_length(const struct prompts *p, size_t tokens, struct chat_complaint *wrong)
 {

@@ -1,12 +1,12 @@
 /* From logits to text.
  *
- * A token is bytes, not characters: an emoji may take four tokens. The bytes go through base/utf8, which holds back what is
- * not yet a whole character, then through the stop strings, which hold back what may become one; only then are they
- * text that a client may see. At the end both let go of what they hold.
+ * A token is bytes, not characters: an emoji may take four tokens. The bytes go through base/utf8, which holds back
+ * what is not yet a whole character, then through the stop strings, which hold back what may become one; only then are
+ * they text that a client may see. At the end both let go of what they hold.
  *
  * The sampler is a chain of libllama's own links in the order of llama.cpp's programs: biases, penalties (over the
- * last 64 tokens that were generated; the prompt is not punished), top-k, top-p, min-p, temperature, dice. Temperature 0
- * takes the likeliest token, and no dice.
+ * last 64 tokens that were generated; the prompt is not punished), top-k, top-p, min-p, temperature, dice. Temperature
+ * 0 takes the likeliest token, and no dice.
  *
  * 1. past + in_step never exceeds the slot's context: a token is only chosen when there is room to decode it, or the
  *    answer ends with it.
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum { PENALTY_TOKENS = 64, PIECE_BYTES = 256, NO_PENALTY_REPEAT = 1 };
+enum { PENALTY_TOKENS = 64, PIECE_BYTES = 256 };
 
 static uint32_t roll_seed(void)
 {
@@ -37,7 +37,13 @@ static void add_biases(struct llama_sampler *chain, const struct chat_sampling *
 
 static bool punishes(const struct chat_sampling *c)
 {
-	return c->repeat_penalty != NO_PENALTY_REPEAT || c->frequency_penalty != 0 || c->presence_penalty != 0;
+	return c->repeat_penalty != 1 || c->frequency_penalty != 0 || c->presence_penalty != 0;
+}
+
+static void add_penalties(struct llama_sampler *chain, const struct chat_sampling *c, int32_t n_vocab)
+{
+	float repeat = (float)c->repeat_penalty, frequency = (float)c->frequency_penalty, presence = (float)c->presence_penalty;
+	llama_sampler_chain_add(chain, llama_sampler_init_penalties(n_vocab, PENALTY_TOKENS, repeat, frequency, presence));
 }
 
 static void add_dice(struct llama_sampler *chain, const struct chat_sampling *c)
@@ -56,8 +62,7 @@ static struct llama_sampler *make_chain(const struct chat_sampling *c, int32_t n
 	if (c->biases)
 		add_biases(chain, c, n_vocab);
 	if (punishes(c))
-		llama_sampler_chain_add(chain, llama_sampler_init_penalties(n_vocab, PENALTY_TOKENS, (float)c->repeat_penalty,
-		                                                            (float)c->frequency_penalty, (float)c->presence_penalty));
+		add_penalties(chain, c, n_vocab);
 	if (c->temperature > 0)
 		add_dice(chain, c);
 	else
@@ -114,7 +119,8 @@ static bool end_with(struct sequence *s, enum answer_end how, struct buf *out, e
 	return true;
 }
 
-bool sequence_sample(struct sequence *s, struct llama_context *llama, unsigned context, struct buf *out, enum answer_end *end)
+bool sequence_sample(struct sequence *s, struct llama_context *llama, unsigned context, struct buf *out,
+                     enum answer_end *end)
 {
 	const struct llama_vocab *vocab = llama_model_get_vocab(llama_get_model(llama));
 	s->next = llama_sampler_sample(s->sampler, llama, s->output);

@@ -1,4 +1,5 @@
-/* One slot of the engine: an answer being generated, from its prompt's first token to its last character. Engine's thread. */
+/* One slot of the engine: an answer being generated, from its prompt's first token to its last character. Engine's
+ * thread. */
 #ifndef MODEL_SEQUENCE_H
 #define MODEL_SEQUENCE_H
 
@@ -31,6 +32,7 @@ static inline bool sequence_is_free(const struct sequence *s) { return !s->answe
 
 /* After a step that had our output: chooses the next token and appends to out what text can go. True when the answer is
  * over: *end says how, and all of its text is out. out->failed: text was lost for want of memory. */
-MUST bool sequence_sample(struct sequence *s, struct llama_context *llama, unsigned context, struct buf *out, enum answer_end *end);
+MUST bool sequence_sample(struct sequence *s, struct llama_context *llama, unsigned context, struct buf *out,
+                          enum answer_end *end);
 
 #endif

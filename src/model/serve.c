@@ -1,7 +1,7 @@
 /* The routes, and what all calls share: the line and the wait for the model.
  *
- * The server accepts from its first moment, while the model still loads: /health says so with 503, and everything else is
- * held, as many requests as could stand in line afterwards. So a supervisor need not guess how long a model takes,
+ * The server accepts from its first moment, while the model still loads: /health says so with 503, and everything else
+ * is held, as many requests as could stand in line afterwards. So a supervisor need not guess how long a model takes,
  * and a client that comes early is served instead of refused.
  *
  * One call's life is in call.c, the wire's text in frames.c. */
@@ -24,7 +24,8 @@ void serve_init(struct serve *s, unsigned slots, unsigned queue)
 static void answer_health(struct serve *s, struct exchange *x)
 {
 	struct buf body = {0};
-	buf_printf(&body, "{\"status\":\"%s\",\"slots\":%u,\"busy\":%u,\"queued\":%u}\n", s->loaded ? "ok" : "loading", s->line.slots,
+	buf_printf(&body, "{\"status\":\"%s\",\"slots\":%u,\"busy\":%u,\"queued\":%u}\n", s->loaded ? "ok" : "loading",
+	           s->line.slots,
 	           s->line.served, s->loaded ? s->line.waiting : s->held_n);
 	if (!s->loaded)
 		exchange_field(x, "Retry-After", SPAN("1"));
@@ -61,7 +62,8 @@ void serve_on_request(void *serve, struct exchange *x)
 		}
 		return;
 	}
-	exchange_refuse(x, 404, NULL, "There are GET /health, GET /v1/models, POST /v1/chat/completions and GET /generate?prompt=.");
+	exchange_refuse(x, 404, NULL,
+	                "There are GET /health, GET /v1/models, POST /v1/chat/completions and GET /generate?prompt=.");
 }
 
 void serve_on_loaded(struct serve *s, const struct engine_facts *facts)

@@ -1,14 +1,14 @@
 /* Looking for stop strings in text that arrives token by token.
  *
- * A stop string may begin in one token and end three tokens later, so its possible beginning must be held back: what has
- * gone to the client cannot be called back. As little as possible is held: the longest end of the text that is the
- * beginning of some stop string. An automaton (Aho-Corasick) would look at each byte once; with at most 16 strings of at
- * most 256 bytes, beside a matrix product of a hundred million terms for each token, plain comparison is simpler and
+ * A stop string may begin in one token and end three tokens later, so its possible beginning must be held back: what
+ * has gone to the client cannot be called back. As little as possible is held: the longest end of the text that is the
+ * beginning of some stop string. An automaton (Aho-Corasick) would look at each byte once; with at most 16 strings of
+ * at most 256 bytes, beside a matrix product of a hundred million terms for each token, plain comparison is simpler and
  * costs nothing.
  *
  * 1. What was put out is never a part of a stop string, and what is held is always a beginning of one.
- * 2. Of several strings the one wins whose last byte comes first, so the slicing of the text does not matter; of two that
- *    end together the longer one.
+ * 2. Of several strings the one wins whose last byte comes first, so the slicing of the text does not matter; of two
+ *    that end together the longer one.
  *
  * Stop strings and text are valid UTF-8, so what is held begins at a character. */
 #include "model/stop.h"

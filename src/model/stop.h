@@ -21,8 +21,9 @@ struct stop {
 	struct buf held;           /* text that may be the beginning of a stop string */
 };
 
-/* Appends to out what is certainly no part of a stop string. True when one was found: the text before it is out, the rest
- * is forgotten. The same for whatever slicing of the text: of several strings the one counts that is whole first. */
+/* Appends to out what is certainly no part of a stop string. True when one was found: the text before it is out, the
+ * rest is forgotten. The same for whatever slicing of the text: of several strings the one counts that is whole
+ * first. */
 MUST bool stop_feed(struct stop *m, span text, struct buf *out);
 
 /* The text is over: what was held goes out. */

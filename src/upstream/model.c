@@ -8,8 +8,8 @@
  * reads there learns the truth from that.
  *
  * A child must not survive its gateway, not even a kill -9. So it also gets the reading end of a pipe that nobody
- * writes: when the gateway is gone the kernel ends the pipe, and the child leaves. Letting it go in an orderly way is the
- * same thing. It runs in a session of its own: ^C at a terminal is for the gateway, which drains first.
+ * writes: when the gateway is gone the kernel ends the pipe, and the child leaves. Letting it go in an orderly way is
+ * the same thing. It runs in a session of its own: ^C at a terminal is for the gateway, which drains first.
  *
  *	STARTING → RUNNING ⇄ WAITING, and from both → STOPPING → STOPPED
  *
@@ -77,14 +77,15 @@ static void set_state(struct model *m, enum model_state to)
 	m->state = to;
 }
 
-/* Bound with nothing but a family, a Unix socket gets an abstract name from the kernel (unix(7), "Autobind feature"). */
+/* Bound with nothing but a family, a Unix socket gets an abstract name from the kernel (unix(7), "Autobind"). */
 static bool open_socket(struct model *m)
 {
 	sa_family_t family = AF_UNIX;
 	m->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	m->address_bytes = sizeof m->address;
 	return m->listen_fd >= 0 && bind(m->listen_fd, (const struct sockaddr *)&family, sizeof family) == 0 &&
-	       getsockname(m->listen_fd, (struct sockaddr *)&m->address, &m->address_bytes) == 0 && listen(m->listen_fd, BACKLOG) == 0;
+	       getsockname(m->listen_fd, (struct sockaddr *)&m->address, &m->address_bytes) == 0 &&
+	       listen(m->listen_fd, BACKLOG) == 0;
 }
 
 static void close_fd(int *fd)
@@ -164,8 +165,8 @@ static int spawn(struct model *m)
 	snprintf(slots, sizeof slots, "%u", m->options.slots);
 	snprintf(queue, sizeof queue, "%u", m->options.queue);
 	snprintf(threads, sizeof threads, "%u", m->options.threads);
-	char *args[] = {m->program, "--model", m->file, "--listen-fd", "3", "--lifeline-fd", "4", "--context", context, "--slots", slots,
-	                "--queue", queue, "--threads", threads, NULL};
+	char *args[] = {m->program, "--model", m->file, "--listen-fd", "3", "--lifeline-fd", "4", "--context", context,
+	                "--slots", slots, "--queue", queue, "--threads", threads, NULL};
 	/* Where the child listens is nobody's news; our stdout is for our own address. */
 	uv_stdio_container_t fds[] = {
 		{.flags = UV_IGNORE},
@@ -219,7 +220,8 @@ struct model *model_start(struct loop *l, const struct model_options *o, char *w
 {
 	struct model *m = malloc(sizeof *m);
 	CHECK(m);
-	*m = (struct model){.loop = l, .options = *o, .backoff_ms = BACKOFF_FIRST_MS, .listen_fd = -1, .lifeline = {-1, -1}};
+	*m = (struct model){.loop = l, .options = *o, .backoff_ms = BACKOFF_FIRST_MS, .listen_fd = -1,
+	                    .lifeline = {-1, -1}};
 	if (!model_find_file(o->file, m->file, sizeof m->file, why, why_bytes) ||
 	    !model_find_program(o->program, m->program, sizeof m->program, why, why_bytes)) {
 		free_model(m);

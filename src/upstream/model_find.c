@@ -1,8 +1,8 @@
 /* Finding the embedded model.
  *
  * A build tree and an installed system must both work without a word of configuration, and a container must be able to
- * put the weights anywhere. So a path is a path, and only a bare name is looked for, in a short list that --help and the
- * error sentence can name whole. The directory of our own executable comes from /proc/self/exe: argv[0] may lie. A
+ * put the weights anywhere. So a path is a path, and only a bare name is looked for, in a short list that --help and
+ * the error sentence can name whole. The directory of our own executable comes from /proc/self/exe: argv[0] may lie. A
  * program that was replaced while it runs is shown there as "… (deleted)", whose directory is still the right one.
  *
  * Nothing is opened here: a file that is there but cannot be read, or is no GGUF, is the model server's to complain
@@ -25,7 +25,8 @@ static bool is_file(const char *path)
 static bool is_program(const char *path) { return is_file(path) && access(path, X_OK) == 0; }
 
 /* directory/between/name, when it fits and `is` likes it. */
-static bool try(bool (*is)(const char *), const char *directory, const char *between, const char *name, char *path, size_t path_bytes)
+static bool try(bool (*is)(const char *), const char *directory, const char *between, const char *name, char *path,
+                size_t path_bytes)
 {
 	int n = snprintf(path, path_bytes, "%s%s%s", directory, between, name);
 	return n > 0 && (size_t)n < path_bytes && is(path);
@@ -46,15 +47,18 @@ bool model_find_file(const char *file, char *path, size_t path_bytes, char *why,
 	if (try(is_file, "", "", file, path, path_bytes))
 		return true;
 	if (strchr(file, '/')) {
-		snprintf(why, why_bytes, "there is no model file %s (`make model` fetches a small one into build/models/)", file);
+		snprintf(why, why_bytes, "there is no model file %s (`make model` fetches a small one into build/models/)",
+		         file);
 		return false;
 	}
 	char ours[PATH_MAX];
 	our_directory(ours);
-	if (try(is_file, ours, "/models/", file, path, path_bytes) || try(is_file, "/usr/local/share/lastword", "/", file, path, path_bytes) ||
+	if (try(is_file, ours, "/models/", file, path, path_bytes) ||
+	    try(is_file, "/usr/local/share/lastword", "/", file, path, path_bytes) ||
 	    try(is_file, "/usr/share/lastword", "/", file, path, path_bytes))
 		return true;
-	snprintf(why, why_bytes, "the model file %s is neither here nor in %s/models, /usr/local/share/lastword or /usr/share/lastword: "
+	snprintf(why, why_bytes,
+	         "the model file %s is neither here nor in %s/models, /usr/local/share/lastword or /usr/share/lastword: "
 	         "`make model` fetches it, --model FILE names another GGUF, --upstream URL does without", file, ours);
 	return false;
 }
@@ -83,8 +87,11 @@ bool model_find_program(const char *program, char *path, size_t path_bytes, char
 	}
 	char ours[PATH_MAX];
 	our_directory(ours);
-	if (try(is_program, ours, "/", "lastword-model", path, path_bytes) || find_in_path("lastword-model", path, path_bytes))
+	if (try(is_program, ours, "/", "lastword-model", path, path_bytes) ||
+	    find_in_path("lastword-model", path, path_bytes))
 		return true;
-	snprintf(why, why_bytes, "the program lastword-model is neither in %s nor in PATH: `make` builds it, --upstream URL does without", ours);
+	snprintf(why, why_bytes,
+	         "the program lastword-model is neither in %s nor in PATH: `make` builds it, --upstream URL does without",
+	         ours);
 	return false;
 }

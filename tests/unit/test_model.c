@@ -55,7 +55,8 @@ static void the_least_that_a_request_needs(void **state)
 	assert_int_equal(c->max_tokens, 512);
 	assert_false(c->stream);
 	assert_false(c->include_usage);
-	assert_true(c->sampling.temperature == 0.8 && c->sampling.top_p == 0.95 && c->sampling.min_p == 0.05 && c->sampling.top_k == 40);
+	assert_true(c->sampling.temperature == 0.8 && c->sampling.top_p == 0.95 && c->sampling.min_p == 0.05 &&
+	            c->sampling.top_k == 40);
 	assert_false(c->sampling.has_seed);
 	chat_destroy(c);
 }
@@ -74,7 +75,8 @@ static void everything_that_a_request_can_say(void **state)
 	assert_string_equal(c->message[1].content, "ab\n\xF0\x9F\x9A\x80");
 	assert_string_equal(c->message[2].content, "");
 	assert_true(c->sampling.temperature == 0 && c->sampling.top_p == 1 && c->sampling.min_p == 0.5);
-	assert_true(c->sampling.repeat_penalty == 1.1 && c->sampling.presence_penalty == -2 && c->sampling.frequency_penalty == 2);
+	assert_true(c->sampling.repeat_penalty == 1.1 && c->sampling.presence_penalty == -2 &&
+	            c->sampling.frequency_penalty == 2);
 	assert_int_equal(c->sampling.top_k, 7);
 	assert_true(c->sampling.has_seed);
 	assert_int_equal(c->sampling.seed, 42);
@@ -388,13 +390,15 @@ static void chunks_are_what_openai_sends(void **state)
 	assert_string_equal(json_string_value(json_object_get(root, "model")), "tiny \"one\"");
 	assert_int_equal(strncmp(json_string_value(json_object_get(root, "id")), "chatcmpl-", 9), 0);
 	assert_null(json_object_get(root, "usage"));
-	assert_string_equal(json_string_value(json_object_get(json_object_get(choice_of(root), "delta"), "role")), "assistant");
+	assert_string_equal(json_string_value(json_object_get(json_object_get(choice_of(root), "delta"), "role")),
+	                    "assistant");
 	assert_true(json_is_null(json_object_get(choice_of(root), "finish_reason")));
 	json_decref(root);
 
 	frames_content(&out, &f, SPAN("a\n\"\xC3\xA9"));
 	root = data_of(&out);
-	assert_string_equal(json_string_value(json_object_get(json_object_get(choice_of(root), "delta"), "content")), "a\n\"\xC3\xA9");
+	assert_string_equal(json_string_value(json_object_get(json_object_get(choice_of(root), "delta"), "content")),
+	                    "a\n\"\xC3\xA9");
 	json_decref(root);
 	buf_finish(&out);
 }
@@ -405,8 +409,10 @@ static void an_answer_ends_with_finish_usage_and_done(void **state)
 	struct buf out = {0};
 	frames_init(&f, "m", true);
 	frames_finish(&out, &f, "length", (struct frames_usage){3, 4});
-	const char *text = buf_cstr(&out), *finish = strstr(text, "\"finish_reason\":\"length\""), *none = strstr(text, "\"usage\":null");
-	const char *usage = strstr(text, "\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,\"total_tokens\":7}");
+	const char *text = buf_cstr(&out), *finish = strstr(text, "\"finish_reason\":\"length\""),
+		*none = strstr(text, "\"usage\":null");
+	const char *usage = strstr(text,
+	                           "\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,\"total_tokens\":7}");
 	const char *done = strstr(text, "\n\ndata: [DONE]\n\n");
 	assert_true(finish && none && usage && done && finish < none && none < usage && usage < done && !done[16]);
 	buf_clear(&out);
@@ -420,7 +426,8 @@ static void an_error_frame_is_raised_by_sdks(void **state)
 {
 	struct buf out = {0};
 	frames_error(&out, "broken");
-	expect_printed(&out, "data: {\"error\":{\"message\":\"broken\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n");
+	expect_printed(&out,
+	               "data: {\"error\":{\"message\":\"broken\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n");
 }
 
 static void a_whole_completion(void **state)
@@ -455,7 +462,8 @@ static void plain_last_words(void **state)
 	frames_plain_close(&out, "stop");
 	expect_printed(&out, ": queue 3\n\nevent: close\ndata: {\"finish\":\"stop\"}\n\n");
 	frames_plain_failed(&out, "broken");
-	expect_printed(&out, "event: failed\ndata: {\"error\":{\"message\":\"broken\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n");
+	expect_printed(&out,
+	               "event: failed\ndata: {\"error\":{\"message\":\"broken\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n");
 }
 
 static void each_answer_has_an_id_of_its_own(void **state)
@@ -494,7 +502,8 @@ static void a_command_line(void **state)
 	assert_int_equal(o.slots, 8);
 	assert_int_equal(o.queue, 64);
 	assert_int_equal(o.threads, 0);
-	assert_int_equal(parse("--model m --listen-fd 3 --lifeline-fd 4 --context 512 --slots 2 --queue 0 --threads 1", &o, why), OPTIONS_RUN);
+	assert_int_equal(parse("--model m --listen-fd 3 --lifeline-fd 4 --context 512 --slots 2 --queue 0 --threads 1", &o,
+	                       why), OPTIONS_RUN);
 	assert_int_equal(o.listen_fd, 3);
 	assert_int_equal(o.lifeline_fd, 4);
 	assert_int_equal(o.context, 512);
@@ -508,10 +517,13 @@ static void a_command_line(void **state)
 static void wrong_command_lines(void **state)
 {
 	static const char *const rows[][2] = {
-		{"", "--model"}, {"--model m", "--listen"}, {"--model", "needs a value"}, {"--model= --listen x", "needs a value"},
+		{"", "--model"}, {"--model m", "--listen"}, {"--model", "needs a value"},
+			{"--model= --listen x", "needs a value"},
 		{"--model m --listen x --listen-fd 3", "exclude"}, {"--model m --listen x --slots 0", "from 1 to 256"},
-		{"--model m --listen x --slots -1", "whole number"}, {"--model m --listen x --context 99999999999", "whole number"},
-		{"--model m --listen x --queue 1x", "whole number"}, {"--nonsense", "no option"}, {"-", "no option"}, {"m.gguf", "no option"},
+		{"--model m --listen x --slots -1", "whole number"},
+			{"--model m --listen x --context 99999999999", "whole number"},
+		{"--model m --listen x --queue 1x", "whole number"}, {"--nonsense", "no option"}, {"-", "no option"},
+			{"m.gguf", "no option"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct options o;

@@ -32,7 +32,8 @@ void exchange_set_owner(struct exchange *x, const struct exchange_events *events
 const struct http_head *exchange_head(const struct exchange *x) { return &x->head; }
 const struct url_target *exchange_target(const struct exchange *x) { return &x->target; }
 void exchange_collect_body(struct exchange *x, uint64_t limit) {}
-void exchange_field(struct exchange *x, const char *name, span value) { buf_printf(&x->fields, "%s: %.*s\n", name, SPAN_ARG(value)); }
+void exchange_field(struct exchange *x, const char *name,
+                    span value) { buf_printf(&x->fields, "%s: %.*s\n", name, SPAN_ARG(value)); }
 
 void exchange_answer(struct exchange *x, int status, const char *content_type, span body)
 {
@@ -149,7 +150,8 @@ static void ask(struct exchange *x, const char *method, const char *path, const 
 static void ask_chat(struct exchange *x, bool stream, const char *content)
 {
 	struct buf body = {0};
-	buf_printf(&body, "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"stream\":%s}", content, stream ? "true" : "false");
+	buf_printf(&body, "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"stream\":%s}", content, stream ? "true"
+	           : "false");
 	ask(x, "POST", "/v1/chat/completions", NULL);
 	x->events->on_request(x->owner, buf_span(&body));
 	buf_finish(&body);
@@ -186,7 +188,8 @@ static void an_answer_from_end_to_end(void **state)
 	say(engine.running[0], "lo");
 	end(engine.running[0], ANSWER_STOP);
 	assert_int_equal(client[0].end, ENDED);
-	assert_true(has(&client[0], "\"Hel\"") && has(&client[0], "\"lo\"") && has(&client[0], "\"finish_reason\":\"stop\""));
+	assert_true(has(&client[0], "\"Hel\"") && has(&client[0], "\"lo\"") &&
+	            has(&client[0], "\"finish_reason\":\"stop\""));
 	assert_true(has(&client[0], "data: [DONE]\n\n"));
 }
 

@@ -32,6 +32,16 @@ def narrow():
     server.stop()
 
 
+@pytest.fixture
+def start():
+    """start(…): a server of this test's own, which does not outlive it, however the test ends."""
+    started = []
+    yield lambda *args, **more: started.append(ModelServer(*args, **more)) or started[-1]
+    for server in started:
+        server.process.kill()
+        server.process.wait()
+
+
 def chunks(stream):
     """The JSON of all data blocks but [DONE]; comments apart."""
     blocks = [block for block in stream.blocks() if not block[0].startswith(":")]
@@ -108,8 +118,8 @@ def test_max_tokens_ends_with_length(server, members):
     assert content and (finish, usage["completion_tokens"]) == ("length", 7)
 
 
-def test_a_full_context_ends_with_length():
-    server = ModelServer("--context", "64", "--slots", "2")
+def test_a_full_context_ends_with_length(start):
+    server = start("--context", "64", "--slots", "2")
     _, finish, usage = server.chat("Count.", **ENDLESS)
     assert finish == "length"
     assert usage["total_tokens"] == 64 + 1  # the last token needs no room: nothing follows it
@@ -366,14 +376,14 @@ def test_a_load_that_hangs_does_not_keep_it_alive(loading):
     assert process.wait(DEADLINE) == 0
 
 
-def test_a_request_that_comes_before_the_model_is_served():
-    server = ModelServer("--context", "512", "--slots", "1")
+def test_a_request_that_comes_before_the_model_is_served(start):
+    server = start("--context", "512", "--slots", "1")
     assert server.chat("Hi", **ENDLESS | {"max_tokens": 2})[1] == "length"
     server.stop()
 
 
-def test_a_signal_breaks_streams_visibly():
-    server = ModelServer("--context", "2048", "--slots", "1")
+def test_a_signal_breaks_streams_visibly(start):
+    server = start("--context", "2048", "--slots", "1")
     stream = server.stream("Tell a story.", **ENDLESS)
     stream.text()
     server.process.send_signal(signal.SIGTERM)
@@ -383,11 +393,11 @@ def test_a_signal_breaks_streams_visibly():
     server.stop()
 
 
-def test_it_serves_an_inherited_socket_and_ends_with_its_lifeline():
+def test_it_serves_an_inherited_socket_and_ends_with_its_lifeline(start):
     ours, theirs = os.pipe()
     with listening_socket() as listener:
-        server = ModelServer("--lifeline-fd", str(ours), "--context", "512", "--slots", "1",
-                             listen=("--listen-fd", str(listener.fileno())), pass_fds=(ours, listener.fileno()))
+        server = start("--lifeline-fd", str(ours), "--context", "512", "--slots", "1",
+                       listen=("--listen-fd", str(listener.fileno())), pass_fds=(ours, listener.fileno()))
         os.close(ours)
         assert server.line == "lastword-model: listening on the inherited socket\n"
         with socket.socket(socket.AF_UNIX) as client:

@@ -66,6 +66,17 @@ static bool is_ours(span name)
 	return false;
 }
 
+/* -1: not known. To HEAD the length is told of a body that does not come. */
+static int64_t length_of(const struct pipe *p, const struct http_head *head)
+{
+	span told = headers_get(head, "content-length");
+	if (head->framing == HTTP_LENGTH)
+		return (int64_t)head->length;
+	if (exchange_is_head(p->exchange))
+		return told.n && told.n < 19 ? strtoll(told.p, NULL, 10) : -1;
+	return head->framing == HTTP_NO_BODY ? 0 : -1;
+}
+
 static void on_head(void *owner, const struct http_head *head)
 {
 	struct pipe *p = owner;
@@ -83,7 +94,7 @@ static void on_head(void *owner, const struct http_head *head)
 		exchange_field(p->exchange, name, f->value);
 	}
 	p->begun = true;
-	exchange_begin(p->exchange, head->status, NULL, head->framing == HTTP_LENGTH ? (int64_t)head->length : head->framing == HTTP_NO_BODY ? 0 : -1);
+	exchange_begin(p->exchange, head->status, NULL, length_of(p, head));
 }
 
 static void on_body(void *owner, span piece)

@@ -2,7 +2,8 @@
  *
  * libuv runs timers before it polls. A process that was stopped for a minute would then see its clocks run out while the
  * bytes that prove them wrong lie unread in the kernel. So a timer of ours decides nothing: it only makes the next poll
- * return at once, and clocks are judged in uv_check, after that poll.
+ * return at once, and clocks are judged in uv_check, after a poll that began when they were due already: a poll that a signal
+ * interrupted (SIGCONT after a pause does) has looked at nothing.
  *
  * All alarms of a loop live in one tree behind one uv_timer, so that an alarm is plain memory in its owner's struct:
  * nothing to close, nothing to wait for. Feeding a clock for each token must cost nothing: alarm_set to a later time
@@ -73,11 +74,11 @@ static void take_out(struct alarm *a)
 
 static void judge_alarms(struct loop *l)
 {
-	for (struct alarm *a; (a = RB_MIN(alarms, &l->alarms)) && a->armed_ms <= l->now_ms;) {
+	for (struct alarm *a; (a = RB_MIN(alarms, &l->alarms)) && a->armed_ms <= l->polled_ms;) {
 		take_out(a);
 		if (!a->set)
 			continue;
-		if (a->due_ms > l->now_ms) {
+		if (a->due_ms > l->polled_ms) {
 			insert(a);
 			continue;
 		}
@@ -121,6 +122,12 @@ static void end_turn(struct loop *l)
 
 static void on_check(uv_check_t *check) { end_turn(check->data); }
 
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct loop *l = prepare->data;
+	l->polled_ms = clock_ms();
+}
+
 void loop_init(struct loop *l)
 {
 	*l = (struct loop){.now_ms = clock_ms(), .read_buffer = malloc(LOOP_READ_BYTES)};
@@ -129,9 +136,11 @@ void loop_init(struct loop *l)
 	RB_INIT(&l->alarms);
 	TAILQ_INIT(&l->tasks);
 	uv_timer_init(&l->uv, &l->timer);
+	uv_prepare_init(&l->uv, &l->prepare);
 	uv_check_init(&l->uv, &l->check);
 	uv_idle_init(&l->uv, &l->hurry);
-	l->timer.data = l->check.data = l->hurry.data = l;
+	l->timer.data = l->prepare.data = l->check.data = l->hurry.data = l;
+	uv_prepare_start(&l->prepare, on_prepare);
 	uv_check_start(&l->check, on_check);
 }
 
@@ -143,6 +152,7 @@ void loop_finish(struct loop *l)
 {
 	end_turn(l);
 	uv_close((uv_handle_t *)&l->timer, NULL);
+	uv_close((uv_handle_t *)&l->prepare, NULL);
 	uv_close((uv_handle_t *)&l->check, NULL);
 	uv_close((uv_handle_t *)&l->hurry, NULL);
 	uv_run(&l->uv, UV_RUN_DEFAULT);

@@ -2,7 +2,7 @@
  * run at the end of a turn, memory that is freed then, and buffers that go from hand to hand. Everything in here belongs to
  * the loop's thread.
  *
- * A turn: libuv polls, callbacks bring bytes; then, in this order: alarms that are due, tasks (also those that tasks
+ * A turn: libuv polls, callbacks bring bytes; then, in this order: alarms that were due before the poll, tasks (also those that tasks
  * queue), and what was to be freed. */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
@@ -47,6 +47,8 @@ struct loop {
 
 	/* For loop.c. */
 	uv_timer_t timer;
+	uv_prepare_t prepare;
+	uint64_t polled_ms;   /* when the last poll began */
 	uv_check_t check;
 	uv_idle_t hurry;      /* makes the next poll non-blocking */
 	RB_HEAD(alarms, alarm) alarms;

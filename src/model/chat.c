@@ -283,7 +283,7 @@ static struct chat *create(void)
 	struct chat *c = calloc(1, sizeof *c);
 	if (!c)
 		return NULL;
-	c->sampling = (struct chat_sampling){.temperature = 0.8, .top_p = 0.95, .min_p = 0.05, .top_k = 40,
+	c->sampling = (struct chat_sampling){.temperature = 0.3, .top_p = 0.9, .min_p = 0.05, .top_k = 40,
 	                                     .repeat_penalty = 1};
 	c->max_tokens = CHAT_MAX_TOKENS;
 	return c;

@@ -21,8 +21,8 @@ struct chat_bias {
 
 /* How tokens are chosen. What a request leaves out is as in llama.cpp's own programs. */
 struct chat_sampling {
-	double temperature;       /* 0.8; 0: always the likeliest */
-	double top_p;             /* 0.95 */
+	double temperature;       /* 0.3, since small models ramble at the usual 0.8; 0: always the likeliest */
+	double top_p;             /* 0.9 */
 	double min_p;             /* 0.05 */
 	int64_t top_k;            /* 40; 0: off */
 	double repeat_penalty;    /* 1: off */

@@ -36,7 +36,7 @@
 
 enum {
 	BACKOFF_FIRST_MS = 100, BACKOFF_LAST_MS = 5000,
-	STEADY_MS = 10000, /* a child that lived so long was well: the next wait is the first again */
+	STEADY_MS = 1000,  /* a child that lived so long was well: the next wait is the first again */
 	KILL_MS = 2000,    /* to leave after the lifeline's end */
 	BACKLOG = 4096,    /* the kernel cuts it to what the system allows */
 	CHILD_LISTEN_FD = 3, CHILD_LIFELINE_FD = 4,

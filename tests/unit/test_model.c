@@ -55,7 +55,7 @@ static void the_least_that_a_request_needs(void **state)
 	assert_int_equal(c->max_tokens, 512);
 	assert_false(c->stream);
 	assert_false(c->include_usage);
-	assert_true(c->sampling.temperature == 0.8 && c->sampling.top_p == 0.95 && c->sampling.min_p == 0.05 &&
+	assert_true(c->sampling.temperature == 0.3 && c->sampling.top_p == 0.9 && c->sampling.min_p == 0.05 &&
 	            c->sampling.top_k == 40);
 	assert_false(c->sampling.has_seed);
 	chat_destroy(c);
@@ -92,7 +92,7 @@ static void null_is_left_out(void **state)
 	struct chat *c = good("{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"temperature\":null,\"stop\":null,\"seed\":null,"
 	                      "\"max_tokens\":null,\"stream\":null,\"stream_options\":null,\"logit_bias\":null,\"n\":null,"
 	                      "\"response_format\":null,\"tools\":null}");
-	assert_true(c->sampling.temperature == 0.8);
+	assert_true(c->sampling.temperature == 0.3);
 	assert_int_equal(c->max_tokens, 512);
 	chat_destroy(c);
 }

@@ -1,5 +1,6 @@
 """Tables and a picture of what bench.py measured: `python3 tests/bench/plot.py build/bench/results.json` prints the tables,
-with --write also puts them between the marks in docs/figures.md and draws docs/figures.svg.
+with --write also puts them between the marks in docs/figures.md and draws docs/figures.svg. Several files are taken as one:
+what was measured with --only at different times, on one machine.
 
 A figure is the median of its rounds, with the smallest and the largest behind it. A ratio is taken within a round.
 """
@@ -96,6 +97,11 @@ def conditions(results):
              f"{m['load_before']} before, {m['load_after']} after; {m['minutes']} minutes."]
     if results["missing"]:
         lines.append("- Not measured, because it is not on this machine: " + ", ".join(results["missing"]) + ".")
+    timed = [r for r in results["rows"] if "held_up_ms" in r]
+    disturbed = sum(r["held_up_ms"] > 20 for r in timed)
+    if timed:
+        lines.append(f"- {disturbed} of {len(timed)} timed runs were disturbed: other work kept the load generator from its core "
+                     f"for more than 20 ms in each of {max(r['tries'] for r in timed)} tries.")
     failed = [f"{r['who']} ({r['what']}{', %d streams' % r['streams'] if 'streams' in r else ''}): {r['error']}"
               for r in results["rows"] if "error" in r and "valgrind" not in r["error"]]
     return "\n".join(lines + [f"- Failed: {f}." for f in failed])
@@ -172,9 +178,11 @@ def write(results):
 
 
 def main():
-    results = json.loads(Path(sys.argv[1]).read_text())
+    results, *more = (json.loads(Path(name).read_text()) for name in sys.argv[1:] if not name.startswith("--"))
+    for other in more:
+        results["rows"] += other["rows"]
     print(tables(results))
-    if "--write" in sys.argv[2:]:
+    if "--write" in sys.argv:
         write(results)
 
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 BUILD = Path(os.environ.get("BENCH_BUILD", "build/bench"))
-LASTWORD = Path(os.environ.get("LASTWORD", "build/lastword"))
+LASTWORD = BUILD / "lastword"  # bench.py's own copy, so that a build in the meantime changes nothing
 PROXY_CORE = 1
 CONNECTIONS = 9000
 

@@ -22,16 +22,16 @@ struct row {
 static const struct row rows[] = {
 	{"text", &dialect_text},
 	{"openai-chat", &dialect_openai_chat},
-	{"openai-completions", NULL},
-	{"openai-responses", NULL},
-	{"anthropic", NULL},
-	{"gemini", NULL},
-	{"ollama-chat", NULL},
-	{"ollama-generate", NULL},
-	{"llamacpp", NULL},
-	{"tgi", NULL},
-	{"sglang-generate", NULL},
-	{"ai-ui", NULL},
+	{"openai-completions", &dialect_openai_completions},
+	{"openai-responses", &dialect_openai_responses},
+	{"anthropic", &dialect_anthropic},
+	{"gemini", &dialect_gemini},
+	{"ollama-chat", &dialect_ollama_chat},
+	{"ollama-generate", &dialect_ollama_generate},
+	{"llamacpp", &dialect_llamacpp},
+	{"tgi", &dialect_tgi},
+	{"sglang-generate", &dialect_sglang_generate},
+	{"ai-ui", &dialect_ai_ui},
 };
 
 const struct dialect *dialect_by_name(span name, bool *known)

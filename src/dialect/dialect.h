@@ -15,6 +15,7 @@ enum {
 	DIALECT_CHOICES = 128, /* more choices than any server offers; beyond it an event is unreadable */
 	DIALECT_WORD = 64,     /* bytes kept of a finish reason or an error's type and code, NUL included */
 	DIALECT_SENTENCE = 512,/* bytes kept of an error's message, NUL included; cut at a whole character */
+	DIALECT_BLOCKS = 1024, /* content blocks of one message; beyond it an event is unreadable */
 };
 
 /* A list of words from the configuration. */
@@ -46,6 +47,7 @@ struct seen {
 	unsigned finished;    /* choices that have a finish */
 	unsigned char finished_set[DIALECT_CHOICES / 8];
 	int64_t prompt_tokens, completion_tokens; /* usage; -1 when it was not told */
+	int64_t sequence;     /* the last event's number, openai-responses; -1 when it was not told */
 };
 
 /* The event decided: nothing after it is evidence (ARCHITECTURE.md, "Ends"). */
@@ -71,9 +73,9 @@ struct reader {
 	struct utf8 text_mend, reasoning_mend;
 	uint64_t replaced;    /* U+FFFD written so far */
 	struct dialect_state {
-		unsigned phase;       /* anthropic: where in the order of events */
-		int64_t block;        /* likewise: the open block */
+		int phase;             /* anthropic, sglang-generate */
 		uint64_t length, hash; /* sglang-generate: of the text that was delivered */
+		unsigned char open[DIALECT_BLOCKS / 8]; /* anthropic: one bit for each open block */
 	} state;
 
 	/* For reader.c. */
@@ -97,6 +99,15 @@ struct dialect {
 extern const struct dialect dialect_text;
 extern const struct dialect dialect_openai_chat;
 extern const struct dialect dialect_openai_completions;
+extern const struct dialect dialect_openai_responses;
+extern const struct dialect dialect_anthropic;
+extern const struct dialect dialect_gemini;
+extern const struct dialect dialect_ollama_chat;
+extern const struct dialect dialect_ollama_generate;
+extern const struct dialect dialect_llamacpp;
+extern const struct dialect dialect_tgi;
+extern const struct dialect dialect_sglang_generate;
+extern const struct dialect dialect_ai_ui;
 
 /* n: choices that the request asked for, at least 1. */
 void reader_init(struct reader *r, const struct dialect *dialect, const struct dialect_text_rules *rules, unsigned n);

@@ -22,7 +22,8 @@ enum { FRAME_BYTES = 2048 };
 bool mould_fits(const struct mould *m, const struct sse_event *event, span *piece)
 {
 	span data = event->data;
-	if (m->head == 0 || data.n < m->head + m->tail || event->name.n != m->name || event->error_field.p)
+	if (m->head == 0 || data.n < m->head + m->tail || event->name.n != m->name || event->error_field.p ||
+	    event->stray.p)
 		return false;
 	const char *name = m->frame.p, *head = name + m->name, *tail = head + m->head;
 	if (memcmp(data.p, head, m->head) != 0 || memcmp(data.p + data.n - m->tail, tail, m->tail) != 0)

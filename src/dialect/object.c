@@ -10,6 +10,7 @@
  *    between quotes, unescaped, has said that there is an error before the JSON broke.
  * 2. Members of types that nobody writes are passed: a peer's invention is no reason to end a good stream.
  * 3. A ping, by name, is passed whatever its data.
+ * 4. JSON without `data:` counts only when it is an error.
  *
  * Shapes of errors are in fault.c, what is told of them in reader.c, what members mean in each dialect's file. */
 #include "dialect/object.h"
@@ -96,6 +97,8 @@ bool object_is_done(struct reader *r, const struct sse_event *event, span *data)
 	r->feeds_idle = data->n && !(event->has_name && reader_is_ping(event));
 	if (event->error_field.p)
 		object_fail_with(r, event->error_field);
+	else if (event->stray.p && !event->has_data)
+		(void)!reader_take_error_body(r, event->stray);
 	else if (event->has_name && span_is(event->name, "error"))
 		object_fail_with(r, *data);
 	else
@@ -110,6 +113,22 @@ bool object_take_word(struct json *s, char *to, size_t size)
 		memcpy(to, s->text.p, s->text.n);
 		to[s->text.n] = 0;
 	}
+	return json_skip(s, token);
+}
+
+bool object_take_clean(struct json *s, char *to, size_t size)
+{
+	enum json_token token = json_next(s);
+	if (token == JSON_STRING)
+		fault_copy(to, size, s->text);
+	return json_skip(s, token);
+}
+
+bool object_take_text(struct json *s, struct reader *r, void (*add)(struct reader *r, span piece))
+{
+	enum json_token token = json_next(s);
+	if (token == JSON_STRING)
+		add(r, s->text);
 	return json_skip(s, token);
 }
 
@@ -162,6 +181,18 @@ bool object_take_raw(struct json *s, span *raw)
 	while (raw->n && strchr(" \t\r\n:", raw->p[0]))
 		*raw = span_from(*raw, 1);
 	return true;
+}
+
+bool object_read_prompt_tokens(void *of, struct json *s, span name)
+{
+	struct object *o = of;
+	return object_take_count(s, &o->reader->seen.prompt_tokens);
+}
+
+bool object_read_completion_tokens(void *of, struct json *s, span name)
+{
+	struct object *o = of;
+	return object_take_count(s, &o->reader->seen.completion_tokens);
 }
 
 bool object_add_raw(struct reader *r, span raw, void (*add)(struct reader *r, span piece))

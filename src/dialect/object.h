@@ -34,8 +34,14 @@ MUST bool object_is_done(struct reader *r, const struct sse_event *event, span *
 
 /* Values. Each takes the next value whole, whatever it is; false when the JSON is bad. */
 
-/* A string of fewer than size bytes, NUL included; to is left alone for anything else. */
+/* A string: what fits of it, as fault_copy does. to is left alone for anything else. */
+MUST bool object_take_clean(struct json *s, char *to, size_t size);
+
+/* A string that is one of ours: bytes for bytes, fewer than size. to is left alone for anything else. */
 MUST bool object_take_word(struct json *s, char *to, size_t size);
+
+/* A string, given to add. */
+MUST bool object_take_text(struct json *s, struct reader *r, void (*add)(struct reader *r, span piece));
 
 /* true, or not. */
 MUST bool object_take_flag(struct json *s, bool *flag);
@@ -48,6 +54,10 @@ MUST bool object_take_filled(struct json *s, bool *filled);
 
 /* Its JSON text, a loan of the event, for what must wait until another member says what it means. */
 MUST bool object_take_raw(struct json *s, span *raw);
+
+/* Readers of members: counts of tokens, of beginning with a struct object. */
+bool object_read_prompt_tokens(void *of, struct json *s, span name);
+bool object_read_completion_tokens(void *of, struct json *s, span name);
 
 /* Adds raw's text, when it is a string; false when it is none, or empty. */
 bool object_add_raw(struct reader *r, span raw, void (*add)(struct reader *r, span piece));

@@ -8,9 +8,11 @@
  * 1. Only `[DONE]`, alone, is the terminator. Inside a string it is text.
  * 2. Text in an event that also has a finish or an error is text.
  * 3. `finish_reason` ends a choice when it is a string that is not empty; some servers write "" for null.
- * 4. `text` instead of `delta` is openai-completions: same frames, same errors, same end, and servers that mix them up.
+ * 4. `text` instead of `delta` is openai-completions: the same frames, errors and end otherwise.
  *
  * The verdict is stream/ending's; what all JSON dialects share is object.c's; halves of characters are the reader's. */
+#include "dialect/openai_chat.h"
+
 #include "dialect/object.h"
 
 struct choice {
@@ -188,23 +190,11 @@ static bool read_choices(void *of, struct json *s, span name)
 	return true;
 }
 
-static bool read_prompt_tokens(void *of, struct json *s, span name)
-{
-	struct chunk *c = of;
-	return object_take_count(s, &c->object.reader->seen.prompt_tokens);
-}
-
-static bool read_completion_tokens(void *of, struct json *s, span name)
-{
-	struct chunk *c = of;
-	return object_take_count(s, &c->object.reader->seen.completion_tokens);
-}
-
 static bool read_usage(void *of, struct json *s, span name)
 {
 	static const struct json_member members[] = {
-		{SPAN("prompt_tokens"), read_prompt_tokens},
-		{SPAN("completion_tokens"), read_completion_tokens},
+		{SPAN("prompt_tokens"), object_read_prompt_tokens},
+		{SPAN("completion_tokens"), object_read_completion_tokens},
 	};
 	return json_read_object(s, members, OBJECT_COUNT(members), of);
 }
@@ -215,7 +205,7 @@ static const struct json_member members[] = {
 	OBJECT_ERROR_MEMBERS,
 };
 
-static void read_event(struct reader *r, const struct sse_event *event)
+void openai_chat_read(struct reader *r, const struct sse_event *event)
 {
 	struct chunk c = {0};
 	span data;
@@ -232,16 +222,6 @@ const struct dialect dialect_openai_chat = {
 	.syntax = SSE_EVENT_STREAM,
 	.has_finish = true,
 	.has_terminator = true,
-	.read = read_event,
-	.read_error_body = reader_take_error_body,
-};
-
-/* Text is a choice's own member there; all else is the same. */
-const struct dialect dialect_openai_completions = {
-	.name = "openai-completions",
-	.syntax = SSE_EVENT_STREAM,
-	.has_finish = true,
-	.has_terminator = true,
-	.read = read_event,
+	.read = openai_chat_read,
 	.read_error_body = reader_take_error_body,
 };

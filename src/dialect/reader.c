@@ -20,7 +20,7 @@ void reader_init(struct reader *r, const struct dialect *dialect, const struct d
 {
 	*r = (struct reader){.dialect = dialect, .rules = rules};
 	r->seen.choices = n < 1 ? 1 : n > DIALECT_CHOICES ? DIALECT_CHOICES : n;
-	r->seen.prompt_tokens = r->seen.completion_tokens = -1;
+	r->seen.prompt_tokens = r->seen.completion_tokens = r->seen.sequence = -1;
 	bool surrogates = dialect != &dialect_text;
 	utf8_init(&r->text_mend, surrogates);
 	utf8_init(&r->reasoning_mend, surrogates);
@@ -156,6 +156,13 @@ void reader_end_choice(struct reader *r, unsigned index, span word, bool failing
 	if (failing || (index == 0 && !seen->failing_finish))
 		fault_copy(seen->finish, sizeof seen->finish, word);
 	seen->failing_finish |= failing;
+}
+
+void reader_end_all(struct reader *r, span word, bool failing)
+{
+	r->seen.whole = r->seen.meaning = true;
+	if (word.n)
+		reader_end_choice(r, 0, word, failing);
 }
 
 void reader_end_stream(struct reader *r) { r->seen.terminator = true; }

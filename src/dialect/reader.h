@@ -19,6 +19,9 @@ MUST bool reader_see_choice(struct reader *r, unsigned index);
 /* A choice that was seen ended with the model's own word; failing: the word means a failure. */
 void reader_end_choice(struct reader *r, unsigned index, span word, bool failing);
 
+/* The event is itself the finish of every choice; the word may be empty. */
+void reader_end_all(struct reader *r, span word, bool failing);
+
 void reader_end_stream(struct reader *r); /* the terminator */
 void reader_fail(struct reader *r, const struct fault *f);
 void reader_give_up(struct reader *r, const char *why, ...) PRINTF_LIKE(2, 3);

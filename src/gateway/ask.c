@@ -153,7 +153,7 @@ bool ask_make(const struct route *route, const struct question *q, const struct 
 	*out = (struct asked){
 		.request = {.upstream = &route->upstream[0]},
 		.rules = {
-			.dialect = guess.dialect, .not_built = guess.name && !guess.dialect ? guess.name : NULL, .text = route->text,
+			.dialect = guess.dialect, .not_built = wants_get(guess.dialect) || guess.dialect == &dialect_openai_chat ? NULL : guess.name, .text = route->text,
 			.end_marker = route->end_marker, .finish_optional = route->finish_optional, .json = route->json,
 			.queue_comments = route->upstream[0].is_model, .secret = span_str(route->auth_value), .n = 1, .event_limit = route->event_bytes, .stream_limit = route->stream_bytes,
 		},

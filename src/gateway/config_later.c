@@ -27,5 +27,6 @@ bool config_later_upstream(const struct node *n)
 bool config_later_dialect(const struct node *n)
 {
 	bool known;
-	return !span_is(n->text, "auto") && !dialect_by_name(n->text, &known);
+	const struct dialect *d = dialect_by_name(n->text, &known);
+	return !span_is(n->text, "auto") && d != &dialect_text && d != &dialect_openai_chat;
 }

@@ -579,3 +579,14 @@ bool json_read_object(struct json *s, const struct json_member *members, size_t 
 	enum json_token token = json_next(s);
 	return token == JSON_OBJECT ? json_read_members(s, members, n, of) : json_skip(s, token);
 }
+
+bool json_read_array(struct json *s, bool (*read)(void *of, struct json *s), void *of)
+{
+	enum json_token token = json_next(s);
+	if (token != JSON_ARRAY)
+		return json_skip(s, token);
+	while ((token = json_next(s)) != JSON_ARRAY_END)
+		if (!(token == JSON_OBJECT ? read(of, s) : json_skip(s, token)))
+			return false;
+	return true;
+}

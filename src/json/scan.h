@@ -83,4 +83,8 @@ MUST bool json_read_members(struct json *s, const struct json_member *members, s
 /* The next value: an object's members, likewise; any other value is passed. */
 MUST bool json_read_object(struct json *s, const struct json_member *members, size_t n, void *of);
 
+/* The next value: when it is an array, each object in it is given to read, right after its JSON_OBJECT; anything else is
+ * passed. */
+MUST bool json_read_array(struct json *s, bool (*read)(void *of, struct json *s), void *of);
+
 #endif

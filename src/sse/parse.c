@@ -73,7 +73,7 @@ static void forget_value(struct sse_value *v)
 static bool is_out_of_memory(const struct sse *p)
 {
 	return p->line.failed || p->name.kept.failed || p->data.kept.failed || p->id.kept.failed ||
-	       p->error.kept.failed;
+	       p->error.kept.failed || p->stray.kept.failed;
 }
 
 /* Blocks. */
@@ -84,6 +84,7 @@ static void forget_event(struct sse *p)
 	forget_value(&p->data);
 	forget_value(&p->id);
 	forget_value(&p->error);
+	forget_value(&p->stray);
 	forget_bytes(&p->line);
 	p->event = (struct sse_event){0};
 	p->block_bytes = 0;
@@ -104,6 +105,8 @@ static enum sse_item deliver(struct sse *p)
 		e->id = value_span(&p->id);
 	if (p->error.is_set)
 		e->error_field = value_span(&p->error).n ? value_span(&p->error) : SPAN("");
+	if (p->stray.is_set)
+		e->stray = value_span(&p->stray);
 	p->delivered = true;
 	return SSE_EVENT;
 }
@@ -122,6 +125,7 @@ static enum sse_item pause(struct sse *p, span *in)
 	keep_value(&p->data);
 	keep_value(&p->id);
 	keep_value(&p->error);
+	keep_value(&p->stray);
 	if (p->line.n == 0)
 		forget_bytes(&p->line);
 	return is_out_of_memory(p) ? fail(p, in, SSE_NO_MEMORY) : SSE_MORE;
@@ -159,6 +163,17 @@ static bool is_blank(span s)
 	return s.n == 0;
 }
 
+/* Of no field that a browser knows. */
+static void take_odd_line(struct sse *p, span line, size_t colon, bool lend)
+{
+	span name = span_first(line, colon), value = span_from(line, colon + 1);
+	p->no_field_lines += colon == line.n && !span_is(name, "retry");
+	if (p->stray.is_set || line.p[0] == '{' || line.p[0] == '[')
+		append_line(&p->stray, line, lend);
+	else if (colon < line.n && span_is(name, "error"))
+		set_value(&p->error, value.n && value.p[0] == ' ' ? span_from(value, 1) : value, lend);
+}
+
 static void take_field(struct sse *p, span line, bool lend)
 {
 	size_t colon = span_find(line, ':');
@@ -171,10 +186,8 @@ static void take_field(struct sse *p, span line, bool lend)
 		set_value(&p->name, value, lend);
 	else if (span_is(name, "id"))
 		set_value(&p->id, value, lend);
-	else if (colon == line.n)
-		p->no_field_lines += !span_is(name, "retry");
-	else if (span_is(name, "error"))
-		set_value(&p->error, value, lend);
+	else
+		take_odd_line(p, line, colon, lend);
 }
 
 static enum sse_item take_json_line(struct sse *p, span line, bool lend)
@@ -266,6 +279,7 @@ void sse_finish(struct sse *p)
 	buf_finish(&p->data.kept);
 	buf_finish(&p->id.kept);
 	buf_finish(&p->error.kept);
+	buf_finish(&p->stray.kept);
 	*p = (struct sse){.failed = true};
 }
 
@@ -289,13 +303,27 @@ enum sse_item sse_next(struct sse *p, span *in)
 	return pause(p, in);
 }
 
+static enum sse_item end_stray(struct sse *p)
+{
+	span line = buf_span(&p->line);
+	bool begins = line.n && (line.p[0] == '{' || line.p[0] == '[');
+	if (p->data.is_set || !(p->stray.is_set || begins))
+		return SSE_MORE;
+	p->line.n = 0;
+	if (line.n)
+		take_field(p, line, false);
+	return is_out_of_memory(p) ? SSE_NO_MEMORY : deliver(p);
+}
+
 enum sse_item sse_end(struct sse *p)
 {
 	if (p->failed)
 		return SSE_MORE;
 	if (p->delivered)
 		forget_event(p);
-	if (p->syntax != SSE_NDJSON || is_blank(buf_span(&p->line)))
+	if (p->syntax == SSE_EVENT_STREAM)
+		return end_stray(p);
+	if (is_blank(buf_span(&p->line)))
 		return SSE_MORE;
 	span line = buf_span(&p->line);
 	p->line.n = 0;

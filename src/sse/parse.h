@@ -32,6 +32,8 @@ struct sse_event {
 	span id;       /* as it came; metadata only */
 	bool has_id;
 	span error_field; /* a line `error: …`, which old llama.cpp servers write; p is NULL when there is none */
+	span stray;       /* lines from one that begins with '{' or '[' on, joined by LF: JSON that somebody wrote into the
+	                   * stream without `data:`, as Google does with errors; p is NULL when there is none */
 };
 
 /* A field's value: lent by the input while that lasts, kept when it must survive it. */
@@ -50,7 +52,7 @@ struct sse {
 	enum sse_syntax syntax;
 	size_t limit;
 	struct buf line;    /* the beginning of a line whose end has not come */
-	struct sse_value name, data, id, error;
+	struct sse_value name, data, id, error, stray;
 	size_t block_bytes; /* of the present block, counted against the limit */
 	int bom;            /* bytes of a BOM matched so far; -1: past the start */
 	bool after_cr;      /* swallow one LF */
@@ -66,7 +68,8 @@ void sse_finish(struct sse *p);
 
 MUST enum sse_item sse_next(struct sse *p, span *in);
 
-/* At the end of the body. NDJSON: the last line may lack its LF; SSE_EVENT then gives it. Otherwise SSE_MORE. */
+/* At the end of the body. NDJSON: the last line may lack its LF; SSE_EVENT then gives it. Event streams: likewise a block
+ * that is nothing but stray JSON, for which nobody writes a blank line. Otherwise SSE_MORE. */
 MUST enum sse_item sse_end(struct sse *p);
 
 /* At the end of the body: half an event is left over (a comment, even a half one, is no event). */

@@ -386,6 +386,14 @@ static void take_last_line(struct generation *g)
 		take(g, item);
 }
 
+/* An error that was written without `data:` mostly lacks its blank line too. Only errors are read in this form; anything
+ * else remains half an event. */
+static void take_last_stray(struct generation *g)
+{
+	if (!g->is_undecided && sse_end(&g->sse) == SSE_EVENT && is_whole_json(g->sse.event.stray))
+		take_event(g);
+}
+
 /* Where the dialect is not known yet, an error is looked for in the shape that nearly every server shares. */
 static void read_json_body(struct generation *g)
 {
@@ -404,6 +412,8 @@ static void read_end(struct generation *g, bool framed)
 		take_last_line(g);
 	else if (g->answered)
 		g->evidence.half_event = sse_is_inside_event(&g->sse);
+	if (g->answered && framed && g->sse.syntax == SSE_EVENT_STREAM)
+		take_last_stray(g);
 }
 
 void generation_body_end(struct generation *g, enum ending_body how, const char *detail)

@@ -26,6 +26,7 @@ static void write_item(struct buf *out, const struct sse *p, enum sse_item item)
 	write_field(out, 'd', e->has_data, e->data);
 	write_field(out, 'i', e->has_id, e->id);
 	write_field(out, 'e', e->error_field.p != NULL, e->error_field);
+	write_field(out, 's', e->stray.p != NULL, e->stray);
 }
 
 static void parse_piece(struct sse *p, span piece, struct buf *out)

@@ -389,14 +389,14 @@ static void test_auto_takes_anything_else_for_text(void **state)
 	play_close(&p);
 }
 
-static void test_auto_names_a_dialect_that_is_not_built(void **state)
+static void test_auto_recognises_every_dialect(void **state)
 {
 	struct play p;
 	open_auto(&p);
 	play_head(&p);
-	play_say(&p, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{}}\n\ndata: x\n\n");
-	expect_detail(&p, CAUSE_PROTOCOL,
-	              "The model server speaks anthropic, a dialect that is known here but not built yet.");
+	play_say(&p, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{}}\n\ndata: x\n\ndata: y\n\n");
+	expect_detail(&p, CAUSE_PROTOCOL, "An event of the answer could not be read, before the first text: "
+	              "invalid JSON at byte 0 of an event: expected a value.");
 	assert_true(p.g.ignored_bytes == 9);
 	play_expect_events(&p, "");
 	play_close(&p);
@@ -429,13 +429,14 @@ static void open_ndjson(struct play *p)
 	generation_head(&p->g, 200, SPAN("application/x-ndjson"), (span){0});
 }
 
-static void test_ndjson_of_a_dialect_that_is_not_built_is_named(void **state)
+static void test_auto_recognises_ndjson(void **state)
 {
 	struct play p;
 	open_ndjson(&p);
 	play_say(&p, "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"a\"},\"done\":false}\n");
-	expect_detail(&p, CAUSE_PROTOCOL,
-	              "The model server speaks ollama-chat, a dialect that is known here but not built yet.");
+	play_expect_events(&p, "a|");
+	play_say(&p, "{\"error\":\"gone\"}\n");
+	play_expect_end(&p, CAUSE_ERROR, PROOF_NULL);
 	play_close(&p);
 }
 
@@ -460,7 +461,17 @@ static void test_a_last_ndjson_line_without_its_end_is_whole_if_framing_and_json
 	expect_last_line("{\"x\":1}\n[2]]", BODY_FRAMED, CAUSE_TRUNCATED, "{\"x\":1}|");
 	expect_last_line("{\"x\":1}\n[2]", BODY_CLOSED, CAUSE_TRUNCATED, "{\"x\":1}|");
 	expect_last_line("{\"x\":1}\n[2]", BODY_BROKEN, CAUSE_CUT, "{\"x\":1}|");
-	expect_last_line("{\"message\":{\"content\":\"a\"},\"done\":true}", BODY_FRAMED, CAUSE_PROTOCOL, "");
+}
+
+static void test_a_last_ndjson_line_may_prove_the_end(void **state)
+{
+	struct play p;
+	open_ndjson(&p);
+	play_say(&p, "{\"message\":{\"content\":\"a\"},\"done\":true}");
+	generation_body_end(&p.g, BODY_FRAMED, NULL);
+	play_expect_end(&p, CAUSE_FINISHED, PROOF_MARKER);
+	play_expect_events(&p, "a|");
+	play_close(&p);
 }
 
 /* Text. */
@@ -763,11 +774,12 @@ int main(void)
 		cmocka_unit_test(test_64_KiB_of_json_are_waited_for),
 		cmocka_unit_test(test_auto_knows_openai_by_its_first_event),
 		cmocka_unit_test(test_auto_takes_anything_else_for_text),
-		cmocka_unit_test(test_auto_names_a_dialect_that_is_not_built),
+		cmocka_unit_test(test_auto_recognises_every_dialect),
 		cmocka_unit_test(test_auto_that_never_saw_an_event_is_truncated),
 		cmocka_unit_test(test_auto_understands_an_end_without_data),
-		cmocka_unit_test(test_ndjson_of_a_dialect_that_is_not_built_is_named),
+		cmocka_unit_test(test_auto_recognises_ndjson),
 		cmocka_unit_test(test_a_last_ndjson_line_without_its_end_is_whole_if_framing_and_json_say_so),
+		cmocka_unit_test(test_a_last_ndjson_line_may_prove_the_end),
 		cmocka_unit_test(test_cr_and_crlf_become_lf_also_when_they_are_split),
 		cmocka_unit_test(test_json_mode_keeps_text_exactly),
 		cmocka_unit_test(test_reasoning_goes_before_text_and_has_its_own_line_ends),

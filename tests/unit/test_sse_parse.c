@@ -38,6 +38,7 @@ static void write_item(struct buf *out, const struct sse *p, enum sse_item item)
 	write_field(out, "d", e->has_data, e->data);
 	write_field(out, "i", e->has_id, e->id);
 	write_field(out, "e", e->error_field.p != NULL, e->error_field);
+	write_field(out, "s", e->stray.p != NULL, e->stray);
 	buf_put_byte(out, ')');
 }
 
@@ -112,6 +113,13 @@ static void event_streams(void **state)
 		ROW("CRLF", "data: a\r\ndata: b\r\n\r\ndata: c\r\n\r\n", "(d=a\nb;)(d=c;)."),
 		ROW("CR", "data: a\rdata: b\r\rdata: c\r\r", "(d=a\nb;)(d=c;)."),
 		ROW("mixed", "data: a\r\n\rdata: b\n\r\ndata: c\r\r\n\ndata: d\n\n", "(d=a;)(d=b;)(d=c;)(d=d;)."),
+		ROW("stray JSON", "{\"error\":\"x\"}\n\n", "(s={\"error\":\"x\"};)."),
+		ROW("stray JSON in lines", "data: a\n\n{\n \"error\": \"x\"\r\n}\n\ndata: b\n\n",
+		    "(d=a;)(s={\n \"error\": \"x\"\n};)(d=b;).2 no fields"),
+		ROW("stray JSON at the end", "[{\"error\":1}\n]", "(s=[{\"error\":1}\n];)inside1 no fields"),
+		ROW("one line of it", "{\"error\":1}", "(s={\"error\":1};)inside"),
+		ROW("a newline inside data", "data: a\n{x}\n\n", "(d=a;s={x};).1 no fields"),
+		ROW("half a line behind data", "data: a\n{x", "inside"),
 		ROW("a BOM", "\xEF\xBB\xBF" "data: a\n\n", "(d=a;)."),
 		ROW("a second BOM is data", "\xEF\xBB\xBF\xEF\xBB\xBF" "data: a\n\ndata: b\n\n", "()(d=b;)."),
 		ROW("half a BOM begins a line", "\xEF\xBB" "data: a\n\n", "()."),

@@ -72,8 +72,8 @@ static inline void reading_run(struct buf *out, const struct reading *how, span 
 	reader_init(&r, how->dialect, how->rules, how->n);
 	for (; body.n; body = span_from(body, step)) {
 		span in = span_first(body, step);
-		while (sse_next(&p, &in) == SSE_EVENT)
-			if (!seen_decides(&r.seen)) {
+		for (enum sse_item item; (item = sse_next(&p, &in)) != SSE_MORE;)
+			if (item == SSE_EVENT && !seen_decides(&r.seen)) {
 				reader_read(&r, &p.event);
 				reading_take(&log, &r);
 			}

@@ -16,6 +16,8 @@
 #include <fcntl.h>
 
 struct lastword {
+	int argc; /* for a reload */
+	char **argv;
 	struct config *config;
 	struct worker worker;
 	uv_signal_t terminate, interrupt, hangup;
@@ -83,7 +85,15 @@ static void on_terminate(uv_signal_t *signal, int number)
 
 static void on_hangup(uv_signal_t *signal, int number)
 {
-	log_say(LOG_WARN, "reload", "reloading the configuration is not in this version; nothing was changed");
+	struct lastword *l = signal->data;
+	char why[400];
+	struct config *c = config_reload(l->argc, l->argv, why, sizeof why);
+	if (c)
+		raise_descriptor_limit(c);
+	if (c && worker_take_config(&l->worker, c, why, sizeof why))
+		log_say(LOG_INFO, "reload", "the configuration was read again and is in force for new work");
+	else
+		log_say(LOG_ERROR, "reload", "nothing was changed: %s", why);
 }
 
 static void watch_signals(struct lastword *l)
@@ -132,6 +142,8 @@ static int run(struct lastword *l)
 		fprintf(stderr, "lastword: %s\n", why);
 		return 1;
 	}
+	config_drop(l->config); /* the worker holds its own */
+	l->config = NULL;
 	watch_signals(l);
 	announce(&l->worker);
 	loop_run(&l->worker.loop);
@@ -145,6 +157,8 @@ int main(int argc, char **argv)
 {
 	static struct lastword l;
 	int status = 0;
+	l.argc = argc;
+	l.argv = argv;
 	occupy_standard_descriptors();
 	switch (config_load(argc, argv, &l.config)) {
 	case CONFIG_RUN:
@@ -162,7 +176,8 @@ int main(int argc, char **argv)
 	case CONFIG_WRONG:
 		return 2;
 	}
-	config_destroy(l.config);
+	if (l.config)
+		config_drop(l.config);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return 1; /* what was asked for could not be said */
 	return status;

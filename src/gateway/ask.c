@@ -7,24 +7,24 @@
 
 enum { TARGET_BYTES = 64 * 1024 }; /* servers and proxies refuse longer ones, with worse sentences */
 
-json_t *ask_parse_body(span body, struct complaint *wrong)
+json_t *ask_parse_body(span body, struct refusal *wrong)
 {
 	json_error_t error;
 	json_t *root = json_loadb(body.p ? body.p : "", body.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 	json_t *prompt = json_object_get(root, "prompt"), *messages = json_object_get(root, "messages");
-	*wrong = (struct complaint){0};
+	*wrong = (struct refusal){0};
 	if (!root)
-		*wrong = (struct complaint){400, "invalid_json", "The body is not valid JSON; expected an object like {\"prompt\": \"…\"}."};
+		*wrong = (struct refusal){400, "invalid_json", "The body is not valid JSON; expected an object like {\"prompt\": \"…\"}."};
 	else if (!json_is_object(root))
-		*wrong = (struct complaint){400, "invalid_body", "The body must be a JSON object like {\"prompt\": \"…\"}."};
+		*wrong = (struct refusal){400, "invalid_body", "The body must be a JSON object like {\"prompt\": \"…\"}."};
 	else if (prompt && messages)
-		*wrong = (struct complaint){400, "invalid_body", "The body must have either \"prompt\" or \"messages\", not both."};
+		*wrong = (struct refusal){400, "invalid_body", "The body must have either \"prompt\" or \"messages\", not both."};
 	else if (!prompt && !messages)
-		*wrong = (struct complaint){400, "missing_prompt", "The body must have a \"prompt\" or \"messages\"."};
+		*wrong = (struct refusal){400, "missing_prompt", "The body must have a \"prompt\" or \"messages\"."};
 	else if (prompt && (!json_is_string(prompt) || json_string_length(prompt) == 0))
-		*wrong = (struct complaint){400, "missing_prompt", "\"prompt\" must be a string that is not empty."};
+		*wrong = (struct refusal){400, "missing_prompt", "\"prompt\" must be a string that is not empty."};
 	else if (messages && (!json_is_array(messages) || json_array_size(messages) == 0))
-		*wrong = (struct complaint){400, "invalid_body", "\"messages\" must be an array that is not empty."};
+		*wrong = (struct refusal){400, "invalid_body", "\"messages\" must be an array that is not empty."};
 	if (!wrong->status)
 		return root;
 	json_decref(root);
@@ -49,17 +49,17 @@ static void put_target(const struct url *url, struct buf *out)
 	}
 }
 
-static bool make_get(const struct url *url, const struct question *q, struct asked *out, struct complaint *wrong)
+static bool make_get(const struct url *url, const struct question *q, struct asked *out, struct refusal *wrong)
 {
 	if (json_object_get(q->body, "messages")) {
-		*wrong = (struct complaint){422, "messages", "This route's model server takes a single prompt; \"messages\" cannot be passed on."};
+		*wrong = (struct refusal){422, "messages", "This route's model server takes a single prompt; \"messages\" cannot be passed on."};
 		return false;
 	}
 	put_target(url, &out->target);
 	buf_put(&out->target, SPAN("prompt="));
 	url_encode(&out->target, prompt_of(q));
 	if (out->target.n > TARGET_BYTES) {
-		*wrong = (struct complaint){413, "prompt_too_large", "The prompt is too long for this route, which passes it on in a URL of at most 64 KiB."};
+		*wrong = (struct refusal){413, "prompt_too_large", "The prompt is too long for this route, which passes it on in a URL of at most 64 KiB."};
 		return false;
 	}
 	out->request.method = SPAN("GET");
@@ -96,14 +96,14 @@ static unsigned choices_of(json_t *body)
 	return n < 1 ? 1 : n > DIALECT_CHOICES ? DIALECT_CHOICES : (unsigned)n;
 }
 
-static bool make_post(const struct route *route, const struct url *url, const struct question *q, struct asked *out, struct complaint *wrong)
+static bool make_post(const struct route *route, const struct url *url, const struct question *q, struct asked *out, struct refusal *wrong)
 {
 	json_t *body = merged_body(route, q);
 	bool printed = json_is_array(json_object_get(body, "messages")) && json_dump_callback(body, dump, &out->body, JSON_COMPACT) == 0;
 	out->rules.n = choices_of(body);
 	json_decref(body);
 	if (!printed) {
-		*wrong = (struct complaint){400, "invalid_text", "The prompt is not valid UTF-8."};
+		*wrong = (struct refusal){400, "invalid_text", "The prompt is not valid UTF-8."};
 		return false;
 	}
 	if (route->upstream[0].is_model)
@@ -146,7 +146,7 @@ static struct dialect_guess dialect_of(const struct route *route)
 	return dialect_by_path(route->upstream[0].url.path);
 }
 
-bool ask_make(const struct route *route, const struct question *q, const struct exchange *x, struct asked *out, struct complaint *wrong)
+bool ask_make(const struct route *route, const struct question *q, const struct exchange *x, struct asked *out, struct refusal *wrong)
 {
 	struct dialect_guess guess = dialect_of(route);
 	const struct url *url = &route->upstream[0].url;
@@ -165,7 +165,7 @@ bool ask_make(const struct route *route, const struct question *q, const struct 
 	out->request.fields = buf_span(&out->fields);
 	out->request.body = buf_span(&out->body);
 	if (out->target.failed || out->fields.failed || out->body.failed) {
-		*wrong = (struct complaint){503, "overloaded", "There is no memory for this request now."};
+		*wrong = (struct refusal){503, "overloaded", "There is no memory for this request now."};
 		return false;
 	}
 	return true;

@@ -20,16 +20,16 @@ struct asked {
 	struct buf target, fields, body;
 };
 
-struct complaint {
+struct refusal {
 	int status;
 	const char *code, *message;
 };
 
 /* A JSON body: an object with a "prompt" string that is not empty, or "messages". NULL and *wrong otherwise. */
-MUST json_t *ask_parse_body(span body, struct complaint *wrong);
+MUST json_t *ask_parse_body(span body, struct refusal *wrong);
 
 /* false: *wrong says what to answer. asked_finish in both cases. */
-MUST bool ask_make(const struct route *route, const struct question *q, const struct exchange *x, struct asked *out, struct complaint *wrong);
+MUST bool ask_make(const struct route *route, const struct question *q, const struct exchange *x, struct asked *out, struct refusal *wrong);
 void asked_finish(struct asked *a);
 
 #endif

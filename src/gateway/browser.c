@@ -90,7 +90,7 @@ static bool attach_by_key(const struct start *s, span scope)
 static void begin(const struct start *s, const struct question *q, span scope)
 {
 	struct asked asked;
-	struct complaint wrong;
+	struct refusal wrong;
 	struct stream *stream = NULL;
 	if (!ask_make(s->route, q, s->exchange, &asked, &wrong))
 		exchange_refuse(s->exchange, wrong.status, wrong.code, wrong.message);
@@ -193,6 +193,7 @@ void browser_get(struct worker *w, struct exchange *x, const struct route *route
 /* A POST whose body is on its way. */
 struct post {
 	struct worker *worker;
+	struct config *config;     /* held */
 	const struct route *route; /* NULL: POST /streams, the body may name it */
 	struct exchange *exchange;
 };
@@ -219,7 +220,7 @@ static bool choose_route(struct start *s, json_t *root)
 
 static void answer_post(struct start *s, span body)
 {
-	struct complaint wrong;
+	struct refusal wrong;
 	struct buf key = {0};
 	json_t *root = ask_parse_body(body, &wrong);
 	if (!root)
@@ -236,18 +237,25 @@ static void answer_post(struct start *s, span body)
 	buf_finish(&key);
 }
 
+static void free_post(void *memory)
+{
+	struct post *p = memory;
+	config_drop(p->config);
+	free(p);
+}
+
 static void on_post_body(void *owner, span body)
 {
 	struct post *p = owner;
 	struct start s = {.worker = p->worker, .exchange = p->exchange, .route = p->route, .greet = p->route ? greet_viewer : greet_maker};
-	loop_free_later(&p->worker->loop, p, free);
+	loop_free_later(&p->worker->loop, p, free_post);
 	answer_post(&s, body);
 }
 
 static void on_post_gone(void *owner)
 {
 	struct post *p = owner;
-	loop_free_later(&p->worker->loop, p, free);
+	loop_free_later(&p->worker->loop, p, free_post);
 }
 
 static void collect_post(struct worker *w, struct exchange *x, const struct route *route)
@@ -258,7 +266,7 @@ static void collect_post(struct worker *w, struct exchange *x, const struct rout
 		exchange_refuse(x, 503, "overloaded", "There is no memory for this request now.");
 		return;
 	}
-	*p = (struct post){w, route, x};
+	*p = (struct post){w, config_hold(w->config), route, x};
 	exchange_set_owner(x, &events, p);
 	exchange_collect_body(x, BODY_BYTES);
 }

@@ -35,21 +35,51 @@ static struct config *load(const struct flags *f, struct complaint *c)
 	return config;
 }
 
-enum config_action config_load(int argc, char **argv, struct config **out)
+static enum config_action load_all(int argc, char **argv, struct config **out, struct complaint *c)
 {
 	struct flags f;
+	enum config_action action = config_cli_parse(&f, argc, argv, c);
+	if (action != CONFIG_RUN && action != CONFIG_CHECK)
+		return action;
+	struct config *config = load(&f, c);
+	if (!config)
+		return CONFIG_WRONG;
+	config->holds = 1;
+	*out = config;
+	return action;
+}
+
+enum config_action config_load(int argc, char **argv, struct config **out)
+{
 	struct complaint c = {0};
-	enum config_action action = config_cli_parse(&f, argc, argv, &c);
-	if (action == CONFIG_RUN || action == CONFIG_CHECK) {
-		struct config *config = load(&f, &c);
-		if (config)
-			*out = config;
-		else
-			action = CONFIG_WRONG;
-	}
+	enum config_action action = load_all(argc, argv, out, &c);
 	if (action == CONFIG_WRONG)
 		fprintf(stderr, "%s\n", c.text);
 	return action;
+}
+
+struct config *config_reload(int argc, char **argv, char *why, size_t why_bytes)
+{
+	struct complaint c = {0};
+	struct config *config = NULL;
+	if (load_all(argc, argv, &config, &c) == CONFIG_RUN)
+		return config;
+	snprintf(why, why_bytes, "%s", c.text);
+	return NULL;
+}
+
+struct config *config_hold(struct config *c)
+{
+	CHECK(c->holds > 0);
+	c->holds++;
+	return c;
+}
+
+void config_drop(struct config *c)
+{
+	CHECK(c->holds > 0);
+	if (--c->holds == 0)
+		config_destroy(c);
 }
 
 struct config *config_parse(span yaml, struct complaint *c)

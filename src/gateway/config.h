@@ -21,6 +21,8 @@ struct config {
 	} model;
 	struct route *route;
 	size_t routes;
+
+	unsigned holds; /* config_hold, config_drop; one thread for now */
 };
 
 /* What the command line asks for. */
@@ -30,6 +32,14 @@ enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_VERSION, CONFIG_HELP, CONF
  * with config_destroy). For CONFIG_WRONG the complaint has been printed on stderr, "FILE:LINE:COL: what is wrong, what
  * was expected" where there is a file; the caller exits with 2. */
 MUST enum config_action config_load(int argc, char **argv, struct config **out);
+
+/* The same again, of a running gateway: a new configuration, or NULL and the complaint in why. */
+MUST struct config *config_reload(int argc, char **argv, char *why, size_t why_bytes);
+
+/* Whoever keeps a pointer to a configuration, its routes or their strings beyond a turn holds it: a reload puts another one in its
+ * place. A loaded one has one hold; the last drop destroys it. */
+struct config *config_hold(struct config *c);
+void config_drop(struct config *c);
 void config_destroy(struct config *c);
 
 /* Prints the configuration in force, defaults included, as YAML; secrets as "(set)". */

@@ -10,14 +10,43 @@
 
 static const double bounds[HISTOGRAM_BUCKETS] = {1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1, 3, 10, 30};
 
-void metrics_init(struct metrics *m, const struct config *c)
+void metrics_init(struct metrics *m) { *m = (struct metrics){0}; }
+
+static char *make_label(const struct route *r)
 {
-	*m = (struct metrics){.route = calloc(c->routes ? c->routes : 1, sizeof *m->route)};
+	struct buf out = {0};
+	buf_put(&out, SPAN("route=\""));
+	for (const char *c = r->path; *c; c++)
+		buf_printf(&out, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+	buf_put(&out, r->is_prefix ? SPAN("*\"") : SPAN("\""));
+	CHECK(buf_cstr(&out)); /* of a configuration, at its load */
+	return out.p;
+}
+
+/* The row of that label, which is taken. */
+static size_t find_or_add(struct metrics *m, char *label)
+{
+	for (size_t i = 0; i < m->routes; i++)
+		if (strcmp(m->route[i].label, label) == 0) {
+			free(label);
+			return i;
+		}
+	m->route = realloc(m->route, (m->routes + 1) * sizeof *m->route);
 	CHECK(m->route);
+	m->route[m->routes] = (struct route_metrics){.label = label};
+	return m->routes++;
+}
+
+void metrics_adopt(struct metrics *m, struct config *c)
+{
+	for (size_t i = 0; i < c->routes; i++)
+		c->route[i].index = find_or_add(m, make_label(&c->route[i]));
 }
 
 void metrics_finish(struct metrics *m)
 {
+	for (size_t i = 0; i < m->routes; i++)
+		free(m->route[i].label);
 	free(m->route);
 	*m = (struct metrics){0};
 }
@@ -62,33 +91,18 @@ static void histogram(struct buf *out, const char *name, const char *help, const
 	           name, h->sum, name, h->count);
 }
 
-static void put_route(struct buf *out, const struct route *r)
+static void routes(struct buf *out, const struct metrics *m)
 {
-	buf_put(out, SPAN("route=\""));
-	for (const char *c = r->path; *c; c++)
-		buf_printf(out, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
-	buf_put(out, r->is_prefix ? SPAN("*\"") : SPAN("\""));
-}
-
-static void routes(struct buf *out, const struct worker *w)
-{
-	const struct config *c = w->config;
 	family(out, "streams_started_total", "counter", "Streams started.");
-	for (size_t i = 0; i < c->routes; i++) {
-		buf_put(out, SPAN("lastword_streams_started_total{"));
-		put_route(out, &c->route[i]);
-		buf_printf(out, "} %" PRIu64 "\n", w->metrics.route[i].started);
-	}
+	for (size_t i = 0; i < m->routes; i++)
+		buf_printf(out, "lastword_streams_started_total{%s} %" PRIu64 "\n", m->route[i].label, m->route[i].started);
 	family(out, "streams_ended_total", "counter", "Streams ended, by their verdict.");
-	for (size_t i = 0; i < c->routes; i++)
+	for (size_t i = 0; i < m->routes; i++)
 		for (int cause = CAUSE_NONE + 1; cause < CAUSES; cause++) {
-			uint64_t n = w->metrics.route[i].ended[cause];
-			if (!n && cause != CAUSE_FINISHED)
-				continue;
-			buf_put(out, SPAN("lastword_streams_ended_total{"));
-			put_route(out, &c->route[i]);
-			buf_printf(out, ",end=\"%s\",cause=\"%s\"} %" PRIu64 "\n", cause_end_name(cause_row((enum cause)cause)->end),
-			           cause_name((enum cause)cause), n);
+			uint64_t n = m->route[i].ended[cause];
+			if (n || cause == CAUSE_FINISHED)
+				buf_printf(out, "lastword_streams_ended_total{%s,end=\"%s\",cause=\"%s\"} %" PRIu64 "\n", m->route[i].label,
+				           cause_end_name(cause_row((enum cause)cause)->end), cause_name((enum cause)cause), n);
 		}
 }
 
@@ -96,7 +110,7 @@ void metrics_print(struct buf *out, const struct worker *w)
 {
 	static const char *const results[] = {"live", "kept", "forgotten", "ended"}, *const ways[] = {"id", "key"}, *const ends[] = {"clean", "cut"};
 	const struct metrics *m = &w->metrics;
-	routes(out, w);
+	routes(out, m);
 	one(out, "streams_live", "gauge", "Streams that have not ended.", w->shelf.live);
 	one(out, "streams_kept", "gauge", "Ended streams kept for late readers.", w->shelf.kept);
 	one(out, "viewers", "gauge", "Connections that read a stream.", m->viewers);

@@ -19,12 +19,20 @@
 struct pipe {
 	LIST_ENTRY(pipe) link;
 	struct worker *worker;
+	struct config *config; /* held */
 	const struct route *route;
 	struct exchange *exchange;
 	struct fetch *fetch;
 	struct alarm connect, total;
 	bool begun;
 };
+
+static void free_pipe(void *memory)
+{
+	struct pipe *p = memory;
+	config_drop(p->config);
+	free(p);
+}
 
 static void close_pipe(struct pipe *p)
 {
@@ -33,7 +41,7 @@ static void close_pipe(struct pipe *p)
 	LIST_REMOVE(p, link);
 	if (p->fetch)
 		fetch_cancel(p->fetch);
-	loop_free_later(&p->worker->loop, p, free);
+	loop_free_later(&p->worker->loop, p, free_pipe);
 	worker_look_drained(p->worker);
 }
 
@@ -283,7 +291,7 @@ void passthrough(struct worker *w, struct exchange *x, const struct route *route
 		exchange_refuse(x, 503, "overloaded", "There is no memory for this request now.");
 		return;
 	}
-	*p = (struct pipe){.worker = w, .route = route, .exchange = x};
+	*p = (struct pipe){.worker = w, .config = config_hold(w->config), .route = route, .exchange = x};
 	LIST_INSERT_HEAD(&w->pipes, p, link);
 	alarm_init(&p->connect, &w->loop, on_connect_timeout, p);
 	alarm_init(&p->total, &w->loop, on_total_timeout, p);

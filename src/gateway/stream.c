@@ -23,6 +23,7 @@ static void free_stream(void *p)
 	struct stream *s = p;
 	generation_finish(&s->generation);
 	journal_drop(s->journal);
+	config_drop(s->config);
 	free(s);
 }
 
@@ -195,6 +196,7 @@ struct stream *stream_start(struct worker *w, const struct route *route, const s
 		return NULL;
 	}
 	s->worker = w;
+	s->config = config_hold(w->config);
 	s->route = route;
 	s->started_ms = clock_ms();
 	memcpy(s->peer, peer, strnlen(peer, sizeof s->peer - 1));

@@ -12,6 +12,7 @@ struct stream {
 	struct shelf_entry entry; /* its id */
 	LIST_ENTRY(stream) link;  /* of the worker's live ones */
 	struct worker *worker;
+	struct config *config;    /* held: the one under which it was started, whatever is loaded later */
 	const struct route *route;
 	struct journal *journal;
 	struct generation generation;

@@ -45,7 +45,7 @@ static void leave(struct viewer *v)
 static void beat(void *owner)
 {
 	struct viewer *v = owner;
-	uint64_t every = v->stream->worker->config->heartbeat_ms;
+	uint64_t every = v->stream->config->heartbeat_ms;
 	alarm_set(&v->heartbeat, every);
 	if (exchange_room(v->exchange))
 		exchange_put(v->exchange, RENDER_HEARTBEAT);
@@ -54,8 +54,8 @@ static void beat(void *owner)
 static void put(struct viewer *v, span bytes)
 {
 	exchange_put(v->exchange, bytes);
-	if (v->stream->worker->config->heartbeat_ms)
-		alarm_set(&v->heartbeat, v->stream->worker->config->heartbeat_ms);
+	if (v->stream->config->heartbeat_ms)
+		alarm_set(&v->heartbeat, v->stream->config->heartbeat_ms);
 }
 
 /* Prints events from the cursor on until `room` is filled; returns false when memory ran out. */
@@ -183,7 +183,7 @@ static void begin(struct viewer *v, uint32_t taken)
 	exchange_field(v->exchange, "Lastword-Stream", stream_id(s));
 	exchange_field(v->exchange, "Lastword-Data", s->route->json ? SPAN("json") : SPAN("text"));
 	exchange_begin(v->exchange, 200, "text/event-stream", -1);
-	render_first(&first, s->worker->config->retry_ms, stream_id(s), taken);
+	render_first(&first, s->config->retry_ms, stream_id(s), taken);
 	put(v, buf_span(&first));
 	buf_finish(&first);
 }

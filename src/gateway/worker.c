@@ -140,9 +140,9 @@ static bool open_servers(struct worker *w, char *why, size_t why_bytes)
 	return w->admin;
 }
 
-bool worker_open(struct worker *w, const struct config *c, char *why, size_t why_bytes)
+bool worker_open(struct worker *w, struct config *c, char *why, size_t why_bytes)
 {
-	*w = (struct worker){.config = c, .started_ms = clock_ms()};
+	*w = (struct worker){.config = config_hold(c), .started_ms = clock_ms()};
 	CHECK(getrandom(&w->generation, sizeof w->generation, 0) == sizeof w->generation);
 	w->generation &= 15;
 	loop_init(&w->loop);
@@ -151,10 +151,41 @@ bool worker_open(struct worker *w, const struct config *c, char *why, size_t why
 	LIST_INIT(&w->live);
 	LIST_INIT(&w->pipes);
 	shelf_init(&w->shelf, c->keep_ms, stream_drop);
-	metrics_init(&w->metrics, c);
+	metrics_init(&w->metrics);
+	metrics_adopt(&w->metrics, c);
 	alarm_init(&w->sweep, &w->loop, on_sweep, w);
 	warm_names(w);
 	return open_servers(w, why, why_bytes) && start_model(w, c, why, why_bytes);
+}
+
+static void say_unchanged(const char *key, bool same)
+{
+	if (!same)
+		log_say(LOG_WARN, "reload", "%s is as it was: a change of it needs a restart", key);
+}
+
+static bool same(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
+
+bool worker_take_config(struct worker *w, struct config *c, char *why, size_t why_bytes)
+{
+	const struct config *old = w->config;
+	if (config_wants_model(c) && !w->model) {
+		snprintf(why, why_bytes, "a route wants the embedded model, which was not started: that needs a restart");
+		config_drop(c);
+		return false;
+	}
+	say_unchanged("listen", same(old->listen, c->listen));
+	say_unchanged("admin", same(old->admin, c->admin));
+	say_unchanged("limits.connections", old->limits.connections == c->limits.connections);
+	say_unchanged("model", same(old->model.file, c->model.file) && old->model.context == c->model.context && old->model.slots == c->model.slots &&
+	                           old->model.queue == c->model.queue && old->model.threads == c->model.threads);
+	metrics_adopt(&w->metrics, c);
+	config_drop(w->config);
+	w->config = c;
+	w->shelf.keep_ms = c->keep_ms;
+	alarm_set(&w->sweep, SWEEP_SOONEST_MS);
+	warm_names(w);
+	return true;
 }
 
 void worker_close(struct worker *w)
@@ -171,5 +202,6 @@ void worker_close(struct worker *w)
 	resolver_destroy(w->names);
 	loop_finish(&w->loop);
 	metrics_finish(&w->metrics);
+	config_drop(w->config);
 	buf_finish(&w->scratch);
 }

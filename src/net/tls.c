@@ -14,12 +14,12 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct tls_trust {
 	SSL_CTX *context;
-	BIO_METHOD *method;
 };
 
 struct tls {
@@ -54,14 +54,17 @@ static int bio_write(BIO *bio, const char *from, int n)
 
 static long bio_control(BIO *bio, int command, long number, void *pointer) { return command == BIO_CTRL_FLUSH; }
 
-static BIO_METHOD *make_method(void)
+/* One for the process: it must outlive every connection, also those whose trust was replaced. */
+static BIO_METHOD *method;
+static pthread_once_t method_once = PTHREAD_ONCE_INIT;
+
+static void make_method(void)
 {
-	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "conn");
-	CHECK(m);
-	BIO_meth_set_read(m, bio_read);
-	BIO_meth_set_write(m, bio_write);
-	BIO_meth_set_ctrl(m, bio_control);
-	return m;
+	method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "conn");
+	CHECK(method);
+	BIO_meth_set_read(method, bio_read);
+	BIO_meth_set_write(method, bio_write);
+	BIO_meth_set_ctrl(method, bio_control);
 }
 
 static const char *last_error(void)
@@ -79,7 +82,7 @@ struct tls_trust *tls_trust_create(const char *ca_file, char *why, size_t why_by
 	SSL_CTX_set_min_proto_version(t->context, TLS1_2_VERSION);
 	SSL_CTX_set_verify(t->context, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_mode(t->context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-	t->method = make_method();
+	pthread_once(&method_once, make_method);
 	ERR_clear_error();
 	if (ca_file ? SSL_CTX_load_verify_file(t->context, ca_file) == 1 : SSL_CTX_set_default_verify_paths(t->context) == 1)
 		return t;
@@ -94,7 +97,6 @@ void tls_trust_destroy(struct tls_trust *t)
 	if (!t)
 		return;
 	SSL_CTX_free(t->context);
-	BIO_meth_free(t->method);
 	free(t);
 }
 
@@ -122,7 +124,7 @@ struct tls *tls_create(const struct tls_trust *trust, const char *host, struct b
 	t->out = out;
 	snprintf(t->host, sizeof t->host, "%s", host);
 	t->ssl = SSL_new(trust->context);
-	BIO *bio = BIO_new(trust->method);
+	BIO *bio = BIO_new(method);
 	if (!t->ssl || !bio || !expect_host(t->ssl, host)) {
 		BIO_free(bio);
 		tls_destroy(t);

@@ -22,7 +22,7 @@ struct connector {
 	struct resolver *names;
 	const struct model *model;
 	struct {
-		const char *ca; /* NULL: the system's */
+		char *ca; /* NULL: the system's */
 		struct tls_trust *trust;
 	} trust[TRUSTS];
 	size_t trusts;
@@ -91,8 +91,10 @@ void connector_set_model(struct connector *k, const struct model *m) { k->model 
 
 void connector_destroy(struct connector *k)
 {
-	for (size_t i = 0; i < k->trusts; i++)
+	for (size_t i = 0; i < k->trusts; i++) {
 		tls_trust_destroy(k->trust[i].trust);
+		free(k->trust[i].ca);
+	}
 	free((char *)k->proxy_user.p);
 	free(k->proxy_text);
 	free(k);
@@ -107,10 +109,16 @@ static struct tls_trust *trust_of(struct connector *k, const char *ca, char *why
 		if (same_ca(k->trust[i].ca, ca))
 			return k->trust[i].trust;
 	struct tls_trust *t = tls_trust_create(ca, why, why_bytes);
-	if (t && k->trusts < TRUSTS) {
-		k->trust[k->trusts].ca = ca;
-		k->trust[k->trusts++].trust = t;
+	if (!t)
+		return NULL;
+	if (k->trusts == TRUSTS) { /* the oldest makes room; connections that use it hold its context */
+		tls_trust_destroy(k->trust[0].trust);
+		free(k->trust[0].ca);
+		memmove(&k->trust[0], &k->trust[1], (TRUSTS - 1) * sizeof k->trust[0]);
+		k->trusts--;
 	}
+	k->trust[k->trusts].ca = ca ? strdup(ca) : NULL;
+	k->trust[k->trusts++].trust = t;
 	return t;
 }
 

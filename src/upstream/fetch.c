@@ -24,7 +24,8 @@ enum {
 struct fetch {
 	LIST_ENTRY(fetch) link;
 	struct pool *pool;
-	const struct upstream *upstream;
+	const struct upstream *upstream; /* until the fetch is left to finish */
+	char *upstream_name;             /* for the pool */
 	const struct fetch_events *events;
 	void *owner;
 	struct connect *connect;
@@ -42,6 +43,7 @@ static void free_fetch(void *p)
 	struct fetch *f = p;
 	http1_finish(&f->parser);
 	buf_finish(&f->out);
+	free(f->upstream_name);
 	free(f);
 }
 
@@ -77,7 +79,7 @@ static void end(struct fetch *f, enum fetch_end how, const char *detail)
 static void end_whole(struct fetch *f, bool more_came)
 {
 	if (f->parser.head.keep_alive && f->body_done && !more_came && !conn_waiting(f->conn)) {
-		pool_give(f->pool, f->upstream, f->conn);
+		pool_give(f->pool, f->upstream_name, f->conn);
 		f->conn = NULL;
 	}
 	end(f, FETCH_FRAMED, NULL);
@@ -164,7 +166,7 @@ static void on_connected(void *owner, struct conn *c, enum cause cause, const ch
 static void begin(void *owner)
 {
 	struct fetch *f = owner;
-	struct conn *kept = pool_take(f->pool, f->upstream);
+	struct conn *kept = pool_take(f->pool, f->upstream_name);
 	f->reused = kept;
 	if (kept)
 		use(f, kept);
@@ -201,6 +203,7 @@ struct fetch *fetch_start(struct pool *p, const struct fetch_request *r, const s
 		return NULL;
 	f->pool = p;
 	f->upstream = r->upstream;
+	f->upstream_name = strdup(r->upstream->is_model ? "model" : r->upstream->text);
 	f->events = events_in;
 	f->owner = owner;
 	f->body_done = !r->body_follows;
@@ -209,7 +212,7 @@ struct fetch *fetch_start(struct pool *p, const struct fetch_request *r, const s
 		http1_expect_no_body(&f->parser);
 	task_init(&f->begin, begin, f);
 	print_head(f, r);
-	if (f->out.failed) {
+	if (f->out.failed || !f->upstream_name) {
 		free_fetch(f);
 		return NULL;
 	}
@@ -234,6 +237,7 @@ static void on_tail_timeout(void *owner) { fetch_cancel(owner); }
 void fetch_let_finish(struct fetch *f)
 {
 	static const struct fetch_events nobody = {.on_head = ignore_head, .on_body = count_tail, .on_end = ignore_end};
+	f->upstream = NULL;
 	f->events = &nobody;
 	f->owner = f;
 	alarm_init(&f->tail, f->pool->loop, on_tail_timeout, f);

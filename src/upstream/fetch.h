@@ -46,7 +46,7 @@ struct fetch_request {
 
 struct fetch;
 
-/* Everything in the request is copied. NULL when there is no memory. */
+/* Everything in the request is copied, but the upstream, which stays until the fetch has ended or is left to finish. NULL when there is no memory. */
 struct fetch *fetch_start(struct pool *p, const struct fetch_request *request, const struct fetch_events *events, void *owner);
 
 /* No callback any more; the connection is closed, so that the upstream stops. */

@@ -14,8 +14,7 @@ struct pooled {
 	TAILQ_ENTRY(pooled) link;
 	struct pool *pool;
 	struct conn *conn;
-	/* The same upstream may stand at another address after a reload, so its text is compared. */
-	char *upstream;
+	char *upstream; /* its text in the configuration: that outlives a reload, an address does not */
 	struct alarm alarm;
 };
 
@@ -55,14 +54,12 @@ static void on_end(void *owner, enum conn_end how, const char *why) { discard(ow
 
 static const struct conn_events events = {.on_bytes = on_bytes, .on_end = on_end};
 
-static const char *name_of(const struct upstream *u) { return u->is_model ? "model" : u->text; }
-
-struct conn *pool_take(struct pool *p, const struct upstream *upstream)
+struct conn *pool_take(struct pool *p, const char *upstream)
 {
 	struct pooled *one, *next;
 	for (one = TAILQ_FIRST(&p->idle); one; one = next) {
 		next = TAILQ_NEXT(one, link);
-		if (strcmp(one->upstream, name_of(upstream)) != 0)
+		if (strcmp(one->upstream, upstream) != 0)
 			continue;
 		struct conn *c = take_out(one);
 		if (conn_is_quiet(c))
@@ -72,10 +69,10 @@ struct conn *pool_take(struct pool *p, const struct upstream *upstream)
 	return NULL;
 }
 
-void pool_give(struct pool *p, const struct upstream *upstream, struct conn *c)
+void pool_give(struct pool *p, const char *upstream, struct conn *c)
 {
 	struct pooled *one = p->kept < KEEP_MOST ? calloc(1, sizeof *one) : NULL;
-	char *name = one ? strdup(name_of(upstream)) : NULL;
+	char *name = one ? strdup(upstream) : NULL;
 	if (!name) {
 		free(one);
 		conn_close(c);

@@ -13,9 +13,9 @@ struct pool {
 	size_t kept;
 };
 
-/* A connection to that upstream which is idle and was not closed by the peer, or NULL. The caller owns it. */
-struct conn *pool_take(struct pool *p, const struct upstream *upstream);
+/* A connection to the upstream of that name which is idle and was not closed by the peer, or NULL. The caller owns it. */
+struct conn *pool_take(struct pool *p, const char *upstream);
 /* A connection whose last response was read whole, and behind which nothing came. */
-void pool_give(struct pool *p, const struct upstream *upstream, struct conn *c);
+void pool_give(struct pool *p, const char *upstream, struct conn *c);
 
 #endif

@@ -51,7 +51,7 @@ struct route {
 	bool half_close;
 	bool attach_retries, done_after_error;
 
-	size_t index;              /* in config.route; names its counters */
+	size_t index;              /* of its counters */
 };
 
 #endif

@@ -31,7 +31,7 @@ json_t *ask_parse_body(span body, struct refusal *wrong)
 	return NULL;
 }
 
-static span prompt_of(const struct question *q)
+static span prompt_of(const struct wanted *q)
 {
 	json_t *prompt = json_object_get(q->body, "prompt");
 	return q->body ? span_of(json_string_value(prompt), json_string_length(prompt)) : q->prompt;
@@ -49,7 +49,7 @@ static void put_target(const struct url *url, struct buf *out)
 	}
 }
 
-static bool make_get(const struct url *url, const struct question *q, struct asked *out, struct refusal *wrong)
+static bool make_get(const struct url *url, const struct wanted *q, struct asked *out, struct refusal *wrong)
 {
 	if (json_object_get(q->body, "messages")) {
 		*wrong = (struct refusal){422, "messages", "This route's model server takes a single prompt; \"messages\" cannot be passed on."};
@@ -66,7 +66,7 @@ static bool make_get(const struct url *url, const struct question *q, struct ask
 	return true;
 }
 
-static json_t *merged_body(const struct route *route, const struct question *q)
+static json_t *merged_body(const struct route *route, const struct wanted *q)
 {
 	json_t *body = q->body ? json_copy(q->body) : json_object();
 	span prompt = prompt_of(q);
@@ -96,7 +96,7 @@ static unsigned choices_of(json_t *body)
 	return n < 1 ? 1 : n > DIALECT_CHOICES ? DIALECT_CHOICES : (unsigned)n;
 }
 
-static bool make_post(const struct route *route, const struct url *url, const struct question *q, struct asked *out, struct refusal *wrong)
+static bool make_post(const struct route *route, const struct url *url, const struct wanted *q, struct asked *out, struct refusal *wrong)
 {
 	json_t *body = merged_body(route, q);
 	bool printed = json_is_array(json_object_get(body, "messages")) && json_dump_callback(body, dump, &out->body, JSON_COMPACT) == 0;
@@ -146,7 +146,7 @@ static struct dialect_guess dialect_of(const struct route *route)
 	return dialect_by_path(route->upstream[0].url.path);
 }
 
-bool ask_make(const struct route *route, const struct question *q, const struct exchange *x, struct asked *out, struct refusal *wrong)
+bool ask_make(const struct route *route, const struct wanted *q, const struct exchange *x, struct asked *out, struct refusal *wrong)
 {
 	struct dialect_guess guess = dialect_of(route);
 	const struct url *url = &route->upstream[0].url;

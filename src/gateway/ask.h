@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 /* What the caller wants. Exactly one of prompt.p and body is set. */
-struct question {
+struct wanted {
 	span prompt;   /* UTF-8 */
 	json_t *body;  /* an object with "prompt" or "messages"; borrowed */
 };
@@ -29,7 +29,7 @@ struct refusal {
 MUST json_t *ask_parse_body(span body, struct refusal *wrong);
 
 /* false: *wrong says what to answer. asked_finish in both cases. */
-MUST bool ask_make(const struct route *route, const struct question *q, const struct exchange *x, struct asked *out, struct refusal *wrong);
+MUST bool ask_make(const struct route *route, const struct wanted *q, const struct exchange *x, struct asked *out, struct refusal *wrong);
 void asked_finish(struct asked *a);
 
 #endif

@@ -87,7 +87,7 @@ static bool attach_by_key(const struct start *s, span scope)
 	return true;
 }
 
-static void begin(const struct start *s, const struct question *q, span scope)
+static void begin(const struct start *s, const struct wanted *q, span scope)
 {
 	struct asked asked;
 	struct refusal wrong;
@@ -104,7 +104,7 @@ static void begin(const struct start *s, const struct question *q, span scope)
 	s->greet(s->exchange, stream, true);
 }
 
-static void start(struct start *s, const struct question *q)
+static void start(struct start *s, const struct wanted *q)
 {
 	struct buf scope = {0};
 	put_scope(s, &scope);
@@ -184,7 +184,7 @@ void browser_get(struct worker *w, struct exchange *x, const struct route *route
 		exchange_refuse(x, 400, "missing_prompt", wrong);
 	else if (find_key(&s, &key)) {
 		digest("prompt", buf_span(&prompt), s.digest);
-		start(&s, &(struct question){.prompt = buf_span(&prompt)});
+		start(&s, &(struct wanted){.prompt = buf_span(&prompt)});
 	}
 	buf_finish(&prompt);
 	buf_finish(&key);
@@ -231,7 +231,7 @@ static void answer_post(struct start *s, span body)
 			digest("prompt", span_of(json_string_value(prompt), json_string_length(prompt)), s->digest);
 		else
 			digest("body", body, s->digest);
-		start(s, &(struct question){.body = root});
+		start(s, &(struct wanted){.body = root});
 	}
 	json_decref(root);
 	buf_finish(&key);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/budget.h"
 #include "gateway/render.h"
 
 #include <inttypes.h>
@@ -124,8 +125,7 @@ static void ended(struct stream *s)
 	if (cause_row(word->cause)->end == END_FAILED && tally.events == 0)
 		shelf_release_key(&s->entry);
 	shelf_sealed(&s->entry, clock_ms(), journal_memory(s->journal));
-	if (w->config->memory_bytes)
-		shelf_trim(&w->shelf, w->config->memory_bytes);
+	budget_sealed(s);
 	if (!w->sweep.set)
 		alarm_set(&w->sweep, w->config->keep_ms);
 	worker_look_drained(w);
@@ -156,6 +156,8 @@ static void on_change(void *owner)
 	struct stream *s = owner;
 	count(s);
 	task_queue(&s->worker->loop, &s->wake);
+	if (!s->generation.ended)
+		budget_grew(s);
 }
 
 /* After the writes of this turn, whose tasks were queued before this one. */

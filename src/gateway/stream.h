@@ -26,6 +26,7 @@ struct stream {
 	uint64_t arrived_ns;      /* the oldest event of this turn; 0: none */
 	uint32_t counted;         /* events … */
 	uint64_t counted_bytes;   /* … and bytes that the metrics know of */
+	uint64_t counted_memory;  /* that the budget knows of */
 	uint64_t unwatched;
 	uint64_t started_ms;
 	char peer[64];            /* who started it, for the log */

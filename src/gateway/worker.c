@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/budget.h"
 #include "gateway/endpoints.h"
 #include "gateway/stream.h"
 #include "gateway/viewer.h"
@@ -88,17 +89,10 @@ void worker_drain(struct worker *w, void (*on_drained)(struct worker *w))
 
 bool worker_is_full(const struct worker *w)
 {
-	return w->draining || (w->config->limits.streams && w->shelf.live >= w->config->limits.streams);
+	return w->draining || budget_is_tight(w) || (w->config->limits.streams && w->shelf.live >= w->config->limits.streams);
 }
 
-uint64_t worker_journal_bytes(const struct worker *w)
-{
-	uint64_t bytes = w->shelf.kept_bytes;
-	struct stream *s;
-	LIST_FOREACH(s, &w->live, link)
-		bytes += journal_memory(s->journal);
-	return bytes;
-}
+uint64_t worker_journal_bytes(const struct worker *w) { return w->shelf.kept_bytes + w->live_bytes; }
 
 static bool start_model(struct worker *w, const struct config *c, char *why, size_t why_bytes)
 {

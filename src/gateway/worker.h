@@ -21,6 +21,7 @@ struct worker {
 	struct model *model;     /* NULL when no route wants it */
 	struct server *front, *admin; /* the public listener and the operator's (or NULL) */
 	struct shelf shelf;
+	uint64_t live_bytes;     /* memory of live journals */
 	struct metrics metrics;
 	struct buf scratch;      /* what is printed in this turn */
 

@@ -9,6 +9,10 @@
  *
  * Shapes of errors are in fault.c. */
 #include "dialect/object.h"
+#include "dialect/question.h"
+#include "dialect/voice.h"
+
+#include "sse/print.h"
 
 struct part {
 	struct object object;
@@ -71,6 +75,38 @@ static void read_event(struct reader *r, const struct sse_event *event)
 		take(r, &p);
 }
 
+static void put_error(struct buf *out, const struct failure *f)
+{
+	buf_put(out, SPAN("{\"type\":\"error\",\"errorText\":"));
+	sse_print_json_string(out, voice_message(f));
+	buf_put(out, SPAN("}"));
+}
+
+struct asked {
+	struct buf *out;
+	unsigned n; /* messages put */
+};
+
+static bool take_message(void *of, const struct message *m)
+{
+	struct asked *a = of;
+	bool system = question_is_system(m), known = system || strcmp(m->role, "user") == 0 || strcmp(m->role, "assistant") == 0;
+	buf_printf(a->out, "%s{\"id\":\"m%u\",\"role\":\"%s\",\"parts\":[", a->n ? "," : "", a->n + 1, system ? "system" : m->role);
+	a->n++;
+	bool good = question_put_parts(a->out, m, "{\"type\":\"text\",\"text\":", "}");
+	buf_put(a->out, SPAN("]}"));
+	return good && known;
+}
+
+static bool put_question(struct buf *out, const struct dialect_question *q)
+{
+	struct asked a = {.out = out};
+	buf_put(out, SPAN("\"id\":\"lastword\",\"trigger\":\"submit-message\",\"messages\":["));
+	bool good = question_each_message(q, take_message, &a);
+	buf_put(out, SPAN("]"));
+	return good;
+}
+
 const struct dialect dialect_ai_ui = {
 	.name = "ai-ui",
 	.syntax = SSE_EVENT_STREAM,
@@ -78,4 +114,10 @@ const struct dialect dialect_ai_ui = {
 	.has_terminator = true,
 	.read = read_event,
 	.read_error_body = reader_take_error_body,
+	.terminator = SPAN("data: [DONE]\n\n"),
+	.heartbeat = SPAN(":\n"),
+	.frame_begin = SPAN("data: "),
+	.frame_end = SPAN("\n\n"),
+	.put_error = put_error,
+	.put_question = put_question,
 };

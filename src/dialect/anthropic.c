@@ -13,6 +13,10 @@
  *
  * Errors come named, typed, or bare under `event: error`: object.c and fault.c. */
 #include "dialect/object.h"
+#include "dialect/question.h"
+#include "dialect/voice.h"
+
+#include "sse/print.h"
 
 enum phase { BEFORE, STARTED }; /* reader.state.phase */
 
@@ -215,6 +219,49 @@ static void read_event(struct reader *r, const struct sse_event *event)
 		take(r, &e, e.type[0] ? span_str(e.type) : event->name, &mark);
 }
 
+static void put_error(struct buf *out, const struct failure *f)
+{
+	buf_put(out, SPAN("{\"type\":\"error\",\"error\":{\"type\":"));
+	voice_put_type(out, f, "api_error");
+	buf_put(out, SPAN(",\"message\":"));
+	sse_print_json_string(out, voice_message(f));
+	buf_put(out, SPAN("}}"));
+}
+
+/* System messages have a place of their own; the server wants a limit on its answer. */
+struct asked {
+	struct buf system, messages;
+};
+
+static bool take_message(void *of, const struct message *m)
+{
+	struct asked *a = of;
+	struct buf *list = question_is_system(m) ? &a->system : &a->messages;
+	buf_put(list, list->n ? SPAN(",") : SPAN(""));
+	if (question_is_system(m))
+		return question_put_parts(list, m, "{\"type\":\"text\",\"text\":", "}");
+	buf_put(list, m->json);
+	return strcmp(m->role, "user") == 0 || strcmp(m->role, "assistant") == 0;
+}
+
+static bool put_question(struct buf *out, const struct dialect_question *q)
+{
+	struct asked a = {0};
+	bool good = question_each_message(q, take_message, &a) && !a.system.failed && !a.messages.failed;
+	buf_put(out, SPAN("\"max_tokens\":4096,"));
+	if (a.system.n) {
+		buf_put(out, SPAN("\"system\":["));
+		buf_put(out, buf_span(&a.system));
+		buf_put(out, SPAN("],"));
+	}
+	buf_put(out, SPAN("\"messages\":["));
+	buf_put(out, buf_span(&a.messages));
+	buf_put(out, SPAN("],\"stream\":true"));
+	buf_finish(&a.system);
+	buf_finish(&a.messages);
+	return good;
+}
+
 const struct dialect dialect_anthropic = {
 	.name = "anthropic",
 	.syntax = SSE_EVENT_STREAM,
@@ -222,4 +269,10 @@ const struct dialect dialect_anthropic = {
 	.has_terminator = true,
 	.read = read_event,
 	.read_error_body = reader_take_error_body,
+	.terminator = SPAN("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"),
+	.heartbeat = SPAN(":\n"),
+	.frame_begin = SPAN("event: error\ndata: "),
+	.frame_end = SPAN("\n\n"),
+	.put_error = put_error,
+	.put_question = put_question,
 };

@@ -5,6 +5,7 @@
 #define DIALECT_DIALECT_H
 
 #include "base/buf.h"
+#include "base/cause.h"
 #include "base/utf8.h"
 #include "dialect/mould.h"
 #include "sse/parse.h"
@@ -85,6 +86,21 @@ struct reader {
 	unsigned additions;   /* in this event: pieces, and whatever else is no piece, twice */
 };
 
+/* A bad end, to be told in the dialect. Strings are valid UTF-8 without a secret; NULL or empty: not known. */
+struct failure {
+	enum cause cause;
+	int status;           /* HTTP; 0: the cause's own */
+	const char *sentence; /* ours */
+	const char *type, *code, *message; /* the upstream's own words for its error */
+	int64_t sequence;     /* seen.sequence */
+};
+
+/* What is asked: exactly one of the two has p. */
+struct dialect_question {
+	span prompt;   /* valid UTF-8 */
+	span messages; /* the text of a JSON array of messages, in OpenAI's form */
+};
+
 struct dialect {
 	const char *name;       /* as in the configuration */
 	enum sse_syntax syntax;
@@ -94,6 +110,19 @@ struct dialect {
 	/* A whole JSON body that came instead of a stream: true when it is this dialect's error, which is then in
 	 * r->seen. */
 	bool (*read_error_body)(struct reader *r, span body);
+
+	/* How it speaks. */
+	span terminator;        /* a frame that may be supplied when the finish proves the answer whole; empty: none */
+	span heartbeat;         /* between whole frames; empty: none */
+	span frame_begin, frame_end; /* around a frame's JSON */
+	void (*put_error)(struct buf *out, const struct failure *f);
+	void (*put_error_event)(struct buf *out, const struct failure *f); /* in a stream; NULL: as put_error */
+
+	/* How it is asked. */
+	span query;             /* must be in the target's query; empty: nothing */
+	/* Appends the members, without braces, of the smallest body that asks q and wants a stream. False: it cannot be
+	 * said in this dialect, and out is of no use. NULL: asked by GET. */
+	bool (*put_question)(struct buf *out, const struct dialect_question *q);
 };
 
 extern const struct dialect dialect_text;
@@ -108,6 +137,10 @@ extern const struct dialect dialect_llamacpp;
 extern const struct dialect dialect_tgi;
 extern const struct dialect dialect_sglang_generate;
 extern const struct dialect dialect_ai_ui;
+
+/* One whole frame that official clients raise an exception from, and the body of an HTTP error before the first byte. */
+void dialect_put_failure(struct buf *out, const struct dialect *d, const struct failure *f);
+void dialect_put_error_body(struct buf *out, const struct dialect *d, const struct failure *f);
 
 /* n: choices that the request asked for, at least 1. */
 void reader_init(struct reader *r, const struct dialect *dialect, const struct dialect_text_rules *rules, unsigned n);

@@ -12,6 +12,10 @@
  *
  * What a bare JSON line is in an event stream is known to sse/parse; the rest of errors to object.c. */
 #include "dialect/object.h"
+#include "dialect/question.h"
+#include "dialect/voice.h"
+
+#include "sse/print.h"
 
 struct candidate {
 	int64_t index;
@@ -202,6 +206,53 @@ static bool read_error_body(struct reader *r, span body)
 	return reader_take_error_body(r, list ? first : body);
 }
 
+static void put_error(struct buf *out, const struct failure *f)
+{
+	buf_put(out, SPAN("{\"error\":{\"code\":"));
+	voice_put_number(out, f);
+	buf_put(out, SPAN(",\"message\":"));
+	sse_print_json_string(out, voice_message(f));
+	buf_put(out, SPAN(",\"status\":"));
+	voice_put_type(out, f, voice_status(f) == 504 ? "DEADLINE_EXCEEDED" : "UNAVAILABLE");
+	buf_put(out, SPAN("}}"));
+}
+
+/* System messages have a place of their own, and the assistant is called model. */
+struct asked {
+	struct buf system, contents;
+};
+
+static bool take_message(void *of, const struct message *m)
+{
+	struct asked *a = of;
+	bool system = question_is_system(m), model = strcmp(m->role, "assistant") == 0;
+	struct buf *list = system ? &a->system : &a->contents;
+	buf_put(list, list->n ? SPAN(",") : SPAN(""));
+	if (!system)
+		buf_printf(list, "{\"role\":\"%s\",\"parts\":[", model ? "model" : "user");
+	bool good = question_put_parts(list, m, "{\"text\":", "}");
+	buf_put(list, system ? SPAN("") : SPAN("]}"));
+	return good && (system || model || strcmp(m->role, "user") == 0);
+}
+
+static bool put_question(struct buf *out, const struct dialect_question *q)
+{
+	struct asked a = {0};
+	bool good = question_each_message(q, take_message, &a) && !a.system.failed && !a.contents.failed;
+	if (a.system.n) {
+		buf_put(out, SPAN("\"systemInstruction\":{\"parts\":["));
+		buf_put(out, buf_span(&a.system));
+		buf_put(out, SPAN("]},"));
+	}
+	buf_put(out, SPAN("\"contents\":["));
+	buf_put(out, buf_span(&a.contents));
+	buf_put(out, SPAN("]"));
+	buf_finish(&a.system);
+	buf_finish(&a.contents);
+	return good;
+}
+
+/* The Python client raises on any comment, and the JS client drops a frame that one is glued to. */
 const struct dialect dialect_gemini = {
 	.name = "gemini",
 	.syntax = SSE_EVENT_STREAM,
@@ -209,4 +260,10 @@ const struct dialect dialect_gemini = {
 	.has_terminator = false,
 	.read = read_event,
 	.read_error_body = read_error_body,
+	.heartbeat = SPAN("\n"),
+	.frame_begin = SPAN("data: "),
+	.frame_end = SPAN("\n\n"),
+	.query = SPAN("alt=sse"),
+	.put_error = put_error,
+	.put_question = put_question,
 };

@@ -9,6 +9,10 @@
  *
  * The server's OpenAI and Anthropic routes speak those dialects. */
 #include "dialect/object.h"
+#include "dialect/question.h"
+#include "dialect/voice.h"
+
+#include "sse/print.h"
 
 struct frame {
 	struct object object;
@@ -77,6 +81,25 @@ static void read_event(struct reader *r, const struct sse_event *event)
 		take_stop(r, &f);
 }
 
+static void put_error(struct buf *out, const struct failure *f)
+{
+	buf_put(out, SPAN("{\"error\":{\"code\":"));
+	voice_put_number(out, f);
+	buf_put(out, SPAN(",\"message\":"));
+	sse_print_json_string(out, voice_message(f));
+	buf_put(out, SPAN(",\"type\":"));
+	voice_put_type(out, f, "server_error");
+	buf_put(out, SPAN("}}"));
+}
+
+static bool put_question(struct buf *out, const struct dialect_question *q)
+{
+	if (!question_put_prompt(out, q, "prompt"))
+		return false;
+	buf_put(out, SPAN(",\"stream\":true"));
+	return true;
+}
+
 const struct dialect dialect_llamacpp = {
 	.name = "llamacpp",
 	.syntax = SSE_EVENT_STREAM,
@@ -84,4 +107,9 @@ const struct dialect dialect_llamacpp = {
 	.has_terminator = true,
 	.read = read_event,
 	.read_error_body = reader_take_error_body,
+	.heartbeat = SPAN(":\n"),
+	.frame_begin = SPAN("data: "),
+	.frame_end = SPAN("\n\n"),
+	.put_error = put_error,
+	.put_question = put_question,
 };

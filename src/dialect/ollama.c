@@ -9,6 +9,10 @@
  *
  * A last line without its newline is sse/parse's and stream/generation's business. */
 #include "dialect/object.h"
+#include "dialect/question.h"
+#include "dialect/voice.h"
+
+#include "sse/print.h"
 
 struct line {
 	struct object object;
@@ -81,6 +85,28 @@ static void read_event(struct reader *r, const struct sse_event *event)
 	reader_end_stream(r);
 }
 
+static void put_error(struct buf *out, const struct failure *f)
+{
+	buf_put(out, SPAN("{\"error\":"));
+	sse_print_json_string(out, voice_message(f));
+	buf_put(out, SPAN("}"));
+}
+
+static bool put_chat_question(struct buf *out, const struct dialect_question *q)
+{
+	question_put_messages(out, q, "messages");
+	buf_put(out, SPAN(",\"stream\":true"));
+	return true;
+}
+
+static bool put_generate_question(struct buf *out, const struct dialect_question *q)
+{
+	if (!question_put_prompt(out, q, "prompt"))
+		return false;
+	buf_put(out, SPAN(",\"stream\":true"));
+	return true;
+}
+
 const struct dialect dialect_ollama_chat = {
 	.name = "ollama-chat",
 	.syntax = SSE_NDJSON,
@@ -88,6 +114,9 @@ const struct dialect dialect_ollama_chat = {
 	.has_terminator = true,
 	.read = read_event,
 	.read_error_body = reader_take_error_body,
+	.frame_end = SPAN("\n"),
+	.put_error = put_error,
+	.put_question = put_chat_question,
 };
 
 const struct dialect dialect_ollama_generate = {
@@ -97,4 +126,7 @@ const struct dialect dialect_ollama_generate = {
 	.has_terminator = true,
 	.read = read_event,
 	.read_error_body = reader_take_error_body,
+	.frame_end = SPAN("\n"),
+	.put_error = put_error,
+	.put_question = put_generate_question,
 };

@@ -14,6 +14,8 @@
 #include "dialect/openai_chat.h"
 
 #include "dialect/object.h"
+#include "dialect/question.h"
+#include "dialect/voice.h"
 
 struct choice {
 	unsigned index;
@@ -217,6 +219,13 @@ void openai_chat_read(struct reader *r, const struct sse_event *event)
 		(void)!object_read(&c.object, r, data, members, OBJECT_COUNT(members));
 }
 
+static bool put_question(struct buf *out, const struct dialect_question *q)
+{
+	question_put_messages(out, q, "messages");
+	buf_put(out, SPAN(",\"stream\":true"));
+	return true;
+}
+
 const struct dialect dialect_openai_chat = {
 	.name = "openai-chat",
 	.syntax = SSE_EVENT_STREAM,
@@ -224,4 +233,10 @@ const struct dialect dialect_openai_chat = {
 	.has_terminator = true,
 	.read = openai_chat_read,
 	.read_error_body = reader_take_error_body,
+	.terminator = SPAN("data: [DONE]\n\n"),
+	.heartbeat = SPAN(":\n"),
+	.frame_begin = SPAN("data: "),
+	.frame_end = SPAN("\n\n"),
+	.put_error = voice_put_openai_error,
+	.put_question = put_question,
 };

@@ -8,6 +8,16 @@
 #include "dialect/openai_chat.h"
 
 #include "dialect/reader.h"
+#include "dialect/question.h"
+#include "dialect/voice.h"
+
+static bool put_question(struct buf *out, const struct dialect_question *q)
+{
+	if (!question_put_prompt(out, q, "prompt"))
+		return false;
+	buf_put(out, SPAN(",\"stream\":true"));
+	return true;
+}
 
 const struct dialect dialect_openai_completions = {
 	.name = "openai-completions",
@@ -16,4 +26,10 @@ const struct dialect dialect_openai_completions = {
 	.has_terminator = true,
 	.read = openai_chat_read,
 	.read_error_body = reader_take_error_body,
+	.terminator = SPAN("data: [DONE]\n\n"),
+	.heartbeat = SPAN(":\n"),
+	.frame_begin = SPAN("data: "),
+	.frame_end = SPAN("\n\n"),
+	.put_error = voice_put_openai_error,
+	.put_question = put_question,
 };

@@ -14,6 +14,12 @@
  *
  * Background responses and their resumption are not here. */
 #include "dialect/object.h"
+#include "dialect/question.h"
+#include "dialect/voice.h"
+
+#include "sse/print.h"
+
+#include <inttypes.h>
 
 struct event {
 	struct object object;
@@ -151,6 +157,28 @@ static void read_event(struct reader *r, const struct sse_event *event)
 		take(r, &e, e.type[0] ? span_str(e.type) : event->name);
 }
 
+/* Flat, as documented, and nested, as the live API sends it: only both together raise in every official client. */
+static void put_error_event(struct buf *out, const struct failure *f)
+{
+	buf_printf(out, "{\"type\":\"error\",\"sequence_number\":%" PRId64 ",\"code\":", f->sequence + 1);
+	voice_put_code(out, f);
+	buf_put(out, SPAN(",\"message\":"));
+	sse_print_json_string(out, voice_message(f));
+	buf_put(out, SPAN(",\"param\":null,\"error\":"));
+	voice_put_openai_object(out, f);
+	buf_put(out, SPAN("}"));
+}
+
+static bool put_question(struct buf *out, const struct dialect_question *q)
+{
+	if (q->messages.p)
+		question_put_messages(out, q, "input");
+	else if (!question_put_prompt(out, q, "input"))
+		return false;
+	buf_put(out, SPAN(",\"stream\":true"));
+	return true;
+}
+
 const struct dialect dialect_openai_responses = {
 	.name = "openai-responses",
 	.syntax = SSE_EVENT_STREAM,
@@ -158,4 +186,10 @@ const struct dialect dialect_openai_responses = {
 	.has_terminator = true,
 	.read = read_event,
 	.read_error_body = reader_take_error_body,
+	.heartbeat = SPAN(":\n"),
+	.frame_begin = SPAN("event: error\ndata: "),
+	.frame_end = SPAN("\n\n"),
+	.put_error = voice_put_openai_error,
+	.put_error_event = put_error_event,
+	.put_question = put_question,
 };

@@ -11,6 +11,10 @@
  *
  * The hash guards against nothing but chance. The server's OpenAI routes speak openai-chat. */
 #include "dialect/object.h"
+#include "dialect/question.h"
+#include "dialect/voice.h"
+
+#include "sse/print.h"
 
 enum phase { CUMULATIVE, INCREMENTAL }; /* reader.state.phase */
 
@@ -121,6 +125,21 @@ static void read_event(struct reader *r, const struct sse_event *event)
 		take(r, &f);
 }
 
+static void put_error(struct buf *out, const struct failure *f)
+{
+	buf_put(out, SPAN("{\"error\":{\"message\":"));
+	sse_print_json_string(out, voice_message(f));
+	buf_put(out, SPAN("}}"));
+}
+
+static bool put_question(struct buf *out, const struct dialect_question *q)
+{
+	if (!question_put_prompt(out, q, "text"))
+		return false;
+	buf_put(out, SPAN(",\"stream\":true"));
+	return true;
+}
+
 const struct dialect dialect_sglang_generate = {
 	.name = "sglang-generate",
 	.syntax = SSE_EVENT_STREAM,
@@ -128,4 +147,10 @@ const struct dialect dialect_sglang_generate = {
 	.has_terminator = true,
 	.read = read_event,
 	.read_error_body = reader_take_error_body,
+	.terminator = SPAN("data: [DONE]\n\n"),
+	.heartbeat = SPAN(":\n"),
+	.frame_begin = SPAN("data: "),
+	.frame_end = SPAN("\n\n"),
+	.put_error = put_error,
+	.put_question = put_question,
 };

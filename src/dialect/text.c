@@ -12,6 +12,7 @@
  *
  * Characters that are split over events are joined by the reader. */
 #include "dialect/reader.h"
+#include "dialect/voice.h"
 
 static bool is_one_of(span s, const char *const *words, size_t n)
 {
@@ -80,4 +81,8 @@ const struct dialect dialect_text = {
 	.has_terminator = true,
 	.read = read_event,
 	.read_error_body = reader_take_error_body,
+	.heartbeat = SPAN(":\n"),
+	.frame_begin = SPAN("event: error\ndata: "),
+	.frame_end = SPAN("\n\n"),
+	.put_error = voice_put_openai_error,
 };

@@ -10,6 +10,10 @@
  *
  * The server's OpenAI routes speak openai-chat. */
 #include "dialect/object.h"
+#include "dialect/question.h"
+#include "dialect/voice.h"
+
+#include "sse/print.h"
 
 struct frame {
 	struct object object;
@@ -93,6 +97,20 @@ static void read_event(struct reader *r, const struct sse_event *event)
 		take(r, &f);
 }
 
+static void put_error(struct buf *out, const struct failure *f)
+{
+	buf_put(out, SPAN("{\"error\":"));
+	sse_print_json_string(out, voice_message(f));
+	buf_put(out, SPAN(",\"error_type\":"));
+	voice_put_type(out, f, "incomplete_generation_stream");
+	buf_put(out, SPAN("}"));
+}
+
+static bool put_question(struct buf *out, const struct dialect_question *q)
+{
+	return question_put_prompt(out, q, "inputs");
+}
+
 const struct dialect dialect_tgi = {
 	.name = "tgi",
 	.syntax = SSE_EVENT_STREAM,
@@ -100,4 +118,9 @@ const struct dialect dialect_tgi = {
 	.has_terminator = true,
 	.read = read_event,
 	.read_error_body = reader_take_error_body,
+	.heartbeat = SPAN(":\n"),
+	.frame_begin = SPAN("data: "),
+	.frame_end = SPAN("\n\n"),
+	.put_error = put_error,
+	.put_question = put_question,
 };

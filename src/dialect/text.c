@@ -16,8 +16,8 @@
 
 static bool is_one_of(span s, const char *const *words, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (span_is(s, words[i]))
+	for (size_t i = 0; s.n && i < n; i++)
+		if (s.p[0] == words[i][0] && span_is(s, words[i]))
 			return true;
 	return false;
 }

@@ -301,15 +301,23 @@ static void flush(void *owner)
 		fly(c, taken < 0 ? 0 : (size_t)taken);
 }
 
-void conn_put(struct conn *c, span bytes)
+bool conn_is_writable(const struct conn *c) { return !c->closed && !c->write_error; }
+
+struct buf *conn_room(struct conn *c, size_t more)
 {
-	if (c->closed || c->write_error)
-		return;
+	CHECK(conn_is_writable(c));
 	struct buf *out = c->tls ? &c->plain : &c->out;
 	if (!out->p)
 		*out = loop_borrow_buf(c->loop);
-	buf_put(out, bytes);
+	(void)!buf_reserve(out, more);
 	task_queue(c->loop, &c->flush);
+	return out;
+}
+
+void conn_put(struct conn *c, span bytes)
+{
+	if (conn_is_writable(c))
+		buf_put(conn_room(c, bytes.n), bytes);
 }
 
 void conn_shutdown(struct conn *c)

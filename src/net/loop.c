@@ -35,6 +35,16 @@ static int earlier(const struct alarm *a, const struct alarm *b)
 
 RB_GENERATE_STATIC(alarms, alarm, link, earlier)
 
+/* The time of this turn: read once, by whoever asks first after a poll. */
+static uint64_t now_of(struct loop *l)
+{
+	if (!l->now_is_fresh) {
+		l->now_ms = clock_ms();
+		l->now_is_fresh = true;
+	}
+	return l->now_ms;
+}
+
 static void on_idle(uv_idle_t *idle) {}
 
 static void hurry(struct loop *l)
@@ -111,7 +121,7 @@ static void free_garbage(struct loop *l)
 
 static void end_turn(struct loop *l)
 {
-	l->now_ms = clock_ms();
+	now_of(l);
 	uv_idle_stop(&l->hurry);
 	l->hurrying = true; /* what is queued from here on runs below: no need to hurry the next poll */
 	judge_alarms(l);
@@ -126,6 +136,7 @@ static void on_prepare(uv_prepare_t *prepare)
 {
 	struct loop *l = prepare->data;
 	l->polled_ms = clock_ms();
+	l->now_is_fresh = false;
 }
 
 void loop_init(struct loop *l)
@@ -211,7 +222,7 @@ void alarm_init(struct alarm *a, struct loop *l, void (*on_due)(void *owner), vo
 
 void alarm_set(struct alarm *a, uint64_t ms_from_now)
 {
-	uint64_t now = clock_ms();
+	uint64_t now = now_of(a->loop);
 	a->due_ms = ms_from_now > UINT64_MAX - now ? UINT64_MAX : now + ms_from_now;
 	a->set = true;
 	if (a->in_tree && a->armed_ms <= a->due_ms)

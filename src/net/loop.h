@@ -42,7 +42,8 @@ struct alarm {
 
 struct loop {
 	uv_loop_t uv;
-	uint64_t now_ms;      /* monotonic, of this turn */
+	uint64_t now_ms;      /* monotonic, of this turn; loop.c's until its end, when it is fresh */
+	bool now_is_fresh;
 	char *read_buffer;    /* LOOP_READ_BYTES, offered to every read */
 
 	/* For loop.c. */

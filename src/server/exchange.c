@@ -206,16 +206,32 @@ size_t exchange_room(struct exchange *x)
 	return room;
 }
 
-static void put_chunk_size(struct conn *c, size_t n)
+enum { CHUNK_FRAMING = 2 * sizeof(size_t) + 4 };
+
+static size_t print_chunk_size(char *out, size_t n)
 {
-	char line[2 * sizeof n + 2];
+	char line[CHUNK_FRAMING];
 	size_t at = sizeof line;
 	line[--at] = '\n';
 	line[--at] = '\r';
 	do
 		line[--at] = "0123456789abcdef"[n % 16];
 	while (n /= 16);
-	conn_put(c, span_of(line + at, sizeof line - at));
+	memcpy(out, line + at, sizeof line - at);
+	return sizeof line - at;
+}
+
+static void put_chunk(struct conn *c, span bytes)
+{
+	if (!conn_is_writable(c))
+		return;
+	struct buf *out = conn_room(c, bytes.n + CHUNK_FRAMING);
+	if (out->failed)
+		return;
+	out->n += print_chunk_size(out->p + out->n, bytes.n);
+	memcpy(out->p + out->n, bytes.p, bytes.n);
+	memcpy(out->p + out->n + bytes.n, "\r\n", 2);
+	out->n += bytes.n + 2;
 }
 
 void exchange_put(struct exchange *x, span bytes)
@@ -224,13 +240,10 @@ void exchange_put(struct exchange *x, span bytes)
 	CHECK(x->phase == PHASE_BEGUN);
 	if (!bytes.n || x->head_only)
 		return;
-	if (!x->chunked) {
+	if (x->chunked)
+		put_chunk(c, bytes);
+	else
 		conn_put(c, bytes);
-		return;
-	}
-	put_chunk_size(c, bytes.n);
-	conn_put(c, bytes);
-	conn_put(c, SPAN("\r\n"));
 }
 
 void exchange_end(struct exchange *x)

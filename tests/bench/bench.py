@@ -22,7 +22,7 @@ from proxies import ALL, BUILD, LASTWORD, PROXY_CORE, Proxy
 
 LOAD_CORE = 0
 RATE = 20
-TRIES, HELD_UP_MS = 3, 20
+TRIES, HELD_UP_MS = 3, plot.HELD_UP_MS
 FULL = dict(levels=[500, 1000, 2000], rounds=3, seconds=4, warm=1, latency_streams=1000, requests=1000, idle=2000,
             steps=[1000, 6000], calls=[3, 9])
 QUICK = dict(levels=[500], rounds=2, seconds=1, warm=0.5, latency_streams=500, requests=300, idle=500,
@@ -125,7 +125,10 @@ def instructions(contender, events):
     out.unlink(missing_ok=True)
     with Proxy(contender, ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"], slow=True) as proxy:
         load("steps", proxy, contender, "--streams", 1, "--events", events)
-    return int(re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M)[1])
+    total = re.search(r"^(?:summary|totals): (\d+)", out.read_text() if out.exists() else "", re.M)
+    if not total:
+        raise RuntimeError("valgrind left no count")
+    return int(total[1])
 
 
 def measure_instructions(plan, contender):

@@ -32,6 +32,7 @@ struct side {
 static int epoll, upstream_port;
 static struct side *closed[READY_AT_ONCE * 2]; /* freed after the turn */
 static size_t closed_n;
+static sigset_t waiting_mask;
 
 static void fail(const char *what)
 {
@@ -157,10 +158,11 @@ static void on_ready(struct side *s, uint32_t events)
 		copy(s);
 }
 
+/* SIGTERM comes only while it waits, so that none is missed between a look at `stopped` and the wait. */
 static void turn(struct side *listener)
 {
 	struct epoll_event ready[READY_AT_ONCE];
-	int n = epoll_wait(epoll, ready, READY_AT_ONCE, -1);
+	int n = epoll_pwait(epoll, ready, READY_AT_ONCE, -1, &waiting_mask);
 	for (int i = 0; i < n; i++)
 		if (ready[i].data.ptr == listener)
 			accept_one(listener->fd);
@@ -186,6 +188,10 @@ int main(int n, char **args)
 	getrlimit(RLIMIT_NOFILE, &r);
 	r.rlim_cur = r.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &r);
+	sigset_t term;
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, &waiting_mask);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
 	epoll = epoll_create1(0);

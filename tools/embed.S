@@ -1,4 +1,4 @@
-/* The page, byte for byte, as read-only data of the gateway: web_NAME … web_NAME_end for each file of web/.
+/* The pages, byte for byte, as read-only data of the gateway: web_NAME … web_NAME_end for each file of web/.
  * The assembler finds the files by -Iweb. A zero follows each, outside of it, so that a debugger may print it. */
 	.macro	embed name, file
 	.balign	16
@@ -19,6 +19,9 @@
 	embed	web_page_css, "page.css"
 	embed	web_page_js, "page.js"
 	embed	web_lastword_js, "lastword.js"
+	embed	web_admin_html, "admin.html"
+	embed	web_admin_css, "admin.css"
+	embed	web_admin_js, "admin.js"
 
 /* An object without this note would make the whole program's stack executable. */
 	.section .note.GNU-stack, "", %progbits

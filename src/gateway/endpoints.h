@@ -31,8 +31,10 @@ void passthrough_break_all(struct worker *w);
 bool page_has(span path);
 void page_get(struct worker *w, struct exchange *x, const struct route *route);
 
-/* site.c: the tables. */
+/* site.c: the table. */
 void site_on_request(void *worker, struct exchange *x);
+
+/* admin.c: the operator's site, with a table of its own. */
 void admin_on_request(void *worker, struct exchange *x);
 
 #endif

@@ -1,5 +1,5 @@
-/* The public site and the operator's, as tables: a path, its methods, its function. What is asked of every request is
- * asked here: the host, the method, the length of the target (a prompt in a URL may be long, nothing else may). */
+/* The public site as a table: a path, its methods, its function. What is asked of every request is asked here: the host, the
+ * method, the length of the target (a prompt in a URL may be long, nothing else may). The operator's site: admin.c. */
 #include "gateway/endpoints.h"
 #include "gateway/guard.h"
 
@@ -82,32 +82,4 @@ void site_on_request(void *worker, struct exchange *x)
 		return;
 	guard_cors(w, x);
 	dispatch(w, x);
-}
-
-static void serve_metrics(struct worker *w, struct exchange *x)
-{
-	struct buf out = {0};
-	metrics_print(&out, w);
-	if (out.failed)
-		exchange_refuse(x, 503, "overloaded", "There is no memory for this answer now.");
-	else
-		exchange_answer(x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_span(&out));
-	buf_finish(&out);
-}
-
-void admin_on_request(void *worker, struct exchange *x)
-{
-	struct worker *w = worker;
-	span path = exchange_target(x)->path, method = exchange_head(x)->method;
-	if (!span_is(path, "/healthz") && !span_is(path, "/readyz") && !span_is(path, "/metrics"))
-		exchange_refuse(x, 404, NULL, "Nothing is here; there are /healthz, /readyz and /metrics.");
-	else if (!span_is(method, "GET") && !span_is(method, "HEAD")) {
-		exchange_field(x, "Allow", SPAN("GET, HEAD"));
-		exchange_refuse(x, 405, NULL, "That method does nothing here; Allow names those that do.");
-	} else if (span_is(path, "/metrics"))
-		serve_metrics(w, x);
-	else if (span_is(path, "/readyz") && w->draining)
-		exchange_answer(x, 503, "text/plain", SPAN("draining\n"));
-	else
-		exchange_answer(x, 200, "text/plain", SPAN("ok\n"));
 }

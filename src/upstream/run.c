@@ -169,4 +169,9 @@ void run_end(struct run *r, enum cause cause, const char *detail)
 	look(r);
 }
 
+int64_t run_idle_ms(const struct run *r)
+{
+	return r->idle.set ? (int64_t)(r->route->idle_ms + clock_ms() - r->idle.due_ms) : -1;
+}
+
 void run_finish(struct run *r) { stop(r); }

@@ -29,6 +29,9 @@ void run_start(struct run *r, struct pool *p, const struct fetch_request *reques
 /* Ends the generation with a cause of ours: stopped, abandoned, shutdown … and cancels the request. */
 void run_end(struct run *r, enum cause cause, const char *detail);
 
+/* ms since the event that last fed `idle`; -1 while that clock does not run. */
+int64_t run_idle_ms(const struct run *r);
+
 /* Before the memory goes. A generation that has not ended stays as it is. */
 void run_finish(struct run *r);
 

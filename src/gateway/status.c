@@ -1,0 +1,118 @@
+/* The state of a worker, printed afresh for each request from those who own it; nothing is kept for it, so nothing here can
+ * be out of date, and a gateway that nobody looks at pays nothing.
+ *
+ * Live streams only: what has ended is in the log, one line each, and in `ends`. The list is bounded, since a page that
+ * asks every second must not cost what ten thousand streams cost; the newest stand first, as they do on the worker's list. */
+#include "gateway/status.h"
+
+#include "base/clock.h"
+#include "gateway/stream.h"
+#include "sse/print.h"
+
+#include <inttypes.h>
+
+enum { STREAMS_LISTED = 500 };
+
+static void put_now(struct buf *out)
+{
+	struct timespec now;
+	struct tm utc;
+	char text[sizeof "2026-01-01T00:00:00" + 8];
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &utc);
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+	buf_printf(out, "\"now\":\"%s.%03ldZ\"", text, now.tv_nsec / 1000000);
+}
+
+static void put_route(struct buf *out, const struct route *r)
+{
+	buf_put(out, SPAN("\"route\":"));
+	sse_print_json_string(out, span_str(r->path));
+	if (r->is_prefix && !out->failed) {
+		out->n--; /* the star belongs inside the quotes */
+		buf_put(out, SPAN("*\""));
+	}
+}
+
+static void put_figures(struct buf *out, const struct worker *w)
+{
+	put_now(out);
+	buf_printf(out, ",\"version\":\"%s\",\"uptime_ms\":%" PRIu64, LASTWORD_VERSION, clock_ms() - w->started_ms);
+	buf_printf(out, ",\"draining\":%s,\"full\":%s", w->draining ? "true" : "false", worker_is_full(w) ? "true" : "false");
+	buf_printf(out, ",\"live\":%zu,\"kept\":%zu,\"viewers\":%" PRIu64, w->shelf.live, w->shelf.kept, w->metrics.viewers);
+	buf_printf(out, ",\"memory\":{\"journal\":%" PRIu64 ",\"limit\":%" PRIu64 "}", worker_journal_bytes(w), w->config->memory_bytes);
+}
+
+/* label: route="…" as metrics.h has it. A route's path is ASCII without spaces, so the value is a JSON string as well. */
+static void put_end(struct buf *out, const char *label, enum cause cause, uint64_t count)
+{
+	const struct cause_row *row = cause_row(cause);
+	buf_printf(out, "{\"route\":%s", label + strlen("route="));
+	buf_printf(out, ",\"end\":\"%s\",\"cause\":\"%s\",\"side\":\"%s\",\"sentence\":", cause_end_name(row->end), row->name, cause_side_name(row->side));
+	sse_print_json_string(out, span_str(row->sentence));
+	buf_printf(out, ",\"count\":%" PRIu64 "}", count);
+}
+
+/* Of all routes that there have been: a reload forgets none. */
+static void put_ends(struct buf *out, const struct metrics *m)
+{
+	const char *between = "";
+	buf_put(out, SPAN(",\"ends\":["));
+	for (size_t i = 0; i < m->routes; i++)
+		for (int cause = CAUSE_NONE + 1; cause < CAUSES; cause++)
+			if (m->route[i].ended[cause]) {
+				buf_put(out, span_str(between));
+				put_end(out, m->route[i].label, (enum cause)cause, m->route[i].ended[cause]);
+				between = ",";
+			}
+	buf_put_byte(out, ']');
+}
+
+static const char *state_name(const struct stream *s)
+{
+	if (s->generation.began)
+		return "answering";
+	if (s->generation.queue > 0)
+		return "queued";
+	return s->run.connected_ns ? "waiting" : "connecting";
+}
+
+static void put_stream(struct buf *out, const struct stream *s)
+{
+	struct last_word tally = {0};
+	int64_t idle_ms = run_idle_ms(&s->run);
+	journal_tally(s->journal, &tally);
+	buf_printf(out, "{\"id\":\"%.*s\",", ID_SHOWN, s->entry.id.text);
+	put_route(out, s->route);
+	buf_printf(out, ",\"state\":\"%s\",\"age_ms\":%" PRIu64 ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"viewers\":%zu", state_name(s),
+	           clock_ms() - s->started_ms, tally.events, tally.bytes, s->viewers_n);
+	if (idle_ms >= 0)
+		buf_printf(out, ",\"idle_ms\":%" PRId64, idle_ms);
+	if (!s->generation.began && s->generation.queue > 0)
+		buf_printf(out, ",\"queue\":%d", s->generation.queue);
+	buf_put_byte(out, '}');
+}
+
+static void put_streams(struct buf *out, const struct worker *w)
+{
+	const struct stream *s;
+	size_t n = 0;
+	buf_put(out, SPAN(",\"streams\":["));
+	LIST_FOREACH(s, &w->live, link) {
+		if (n == STREAMS_LISTED)
+			break;
+		if (n++)
+			buf_put_byte(out, ',');
+		put_stream(out, s);
+	}
+	buf_printf(out, "],\"more\":%zu", w->shelf.live - n);
+}
+
+void status_print(struct buf *out, const struct worker *w)
+{
+	buf_put_byte(out, '{');
+	put_figures(out, w);
+	put_ends(out, &w->metrics);
+	put_streams(out, w);
+	buf_put(out, SPAN("}\n"));
+}

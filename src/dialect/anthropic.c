@@ -2,13 +2,14 @@
  * Ollama and SGLang.
  *
  * The order of events is part of the dialect, and the official clients build the message by it: text for a block that
- * was never begun has no place there, and a message that stops while a block is open has lost something. Such an order
- * is unreadable. What clients do not mind is not minded here: blocks that overlap, types that are new, a `ping` anywhere.
+ * was never begun has no place there, and a message that stops while a block is open has lost something. Such an
+ * order is unreadable. What clients do not mind is not minded here: blocks that overlap, types that are new, a `ping`
+ * anywhere.
  *
  * 1. Names of members tell text (`text`), reasoning (`thinking`) and tool input (`partial_json`) apart, so that `type`
  *    may stand behind them. Of a block that begins, the text it begins with counts too.
- * 2. stop_reason, a string, is the finish; `message_stop` the terminator. `[DONE]`, which vLLM sends behind an error, is
- *    a terminator as well.
+ * 2. stop_reason, a string, is the finish; `message_stop` the terminator. `[DONE]`, which vLLM sends behind an error,
+ *    is a terminator as well.
  * 3. Usage is cumulative: the last word counts.
  *
  * Errors come named, typed, or bare under `event: error`: object.c and fault.c. */
@@ -274,5 +275,7 @@ const struct dialect dialect_anthropic = {
 	.frame_begin = SPAN("event: error\ndata: "),
 	.frame_end = SPAN("\n\n"),
 	.put_error = put_error,
+	.credential = "x-api-key: ",
+	.fields = "anthropic-version: 2023-06-01\r\n",
 	.put_question = put_question,
 };

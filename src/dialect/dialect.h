@@ -119,6 +119,8 @@ struct dialect {
 	void (*put_error_event)(struct buf *out, const struct failure *f); /* in a stream; NULL: as put_error */
 
 	/* How it is asked. */
+	const char *credential; /* the header that carries one, its value behind it: "Authorization: Bearer ", "x-api-key: " */
+	const char *fields;     /* header lines that servers of this dialect insist on, each with CRLF; NULL: none */
 	span query;             /* must be in the target's query; empty: nothing */
 	/* Appends the members, without braces, of the smallest body that asks q and wants a stream. False: it cannot be
 	 * said in this dialect, and out is of no use. NULL: asked by GET. */

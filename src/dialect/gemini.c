@@ -265,5 +265,6 @@ const struct dialect dialect_gemini = {
 	.frame_end = SPAN("\n\n"),
 	.query = SPAN("alt=sse"),
 	.put_error = put_error,
+	.credential = "x-goog-api-key: ",
 	.put_question = put_question,
 };

@@ -1,7 +1,9 @@
 /* Two ways to ask. A server of dialect `text` is asked as the mission's is: GET with ?prompt=. Every server with a JSON dialect
- * is asked by POST; the caller's own members go up, except where the route's `request:` names them, and `stream` is always
- * true, since an answer that is not streamed has no place here. */
+ * is asked by POST: the dialect says its smallest body that asks this question for a stream, the caller's own members go up with
+ * it where they do not contradict it, and the route's `request:` wins over both. */
 #include "gateway/ask.h"
+
+#include "base/utf8.h"
 
 #include <stdlib.h>
 
@@ -37,7 +39,7 @@ static span prompt_of(const struct wanted *q)
 	return q->body ? span_of(json_string_value(prompt), json_string_length(prompt)) : q->prompt;
 }
 
-static bool wants_get(const struct dialect *d) { return d == NULL || d == &dialect_text; }
+static bool wants_get(const struct dialect *d) { return d == NULL || !d->put_question; }
 
 static void put_target(const struct url *url, struct buf *out)
 {
@@ -66,18 +68,34 @@ static bool make_get(const struct url *url, const struct wanted *q, struct asked
 	return true;
 }
 
-static json_t *merged_body(const struct route *route, const struct wanted *q)
+/* The members of the dialect's own smallest body. NULL: the question cannot be put in this dialect, or is no valid UTF-8. */
+static json_t *smallest_body(const struct dialect *d, const struct wanted *q)
 {
-	json_t *body = q->body ? json_copy(q->body) : json_object();
-	span prompt = prompt_of(q);
-	if (prompt.p)
-		json_object_set_new(body, "messages", json_pack("[{s:s, s:s%}]", "role", "user", "content", prompt.p, prompt.n));
-	json_object_del(body, "prompt");
-	json_object_set_new(body, "stream", json_true());
-	if (route->upstream[0].is_model)
+	json_t *messages = json_object_get(q->body, "messages");
+	char *text = messages ? json_dumps(messages, JSON_COMPACT) : NULL;
+	struct dialect_question asked = {.prompt = messages ? (span){0} : prompt_of(q), .messages = span_str(text)};
+	struct buf body = {0};
+	buf_put_byte(&body, '{');
+	bool said = (text || utf8_is_valid(asked.prompt)) && d->put_question(&body, &asked);
+	buf_put_byte(&body, '}');
+	json_t *root = said && !body.failed ? json_loadb(body.p, body.n, JSON_ALLOW_NUL, NULL) : NULL;
+	buf_finish(&body);
+	free(text);
+	return root;
+}
+
+static json_t *merged_body(const struct route *route, const struct dialect *d, const struct wanted *q)
+{
+	json_t *body = smallest_body(d, q), *mine = q->body ? json_copy(q->body) : NULL;
+	json_object_del(mine, "prompt");
+	json_object_del(mine, "messages");
+	if (body && mine)
+		json_object_update_missing(body, mine);
+	json_decref(mine);
+	if (body && route->upstream[0].is_model)
 		json_object_set_new(body, "stream_options", json_pack("{s:b}", "include_usage", 1));
-	if (route->request) {
-		json_t *more = json_loads(route->request, 0, NULL);
+	if (body && route->request) {
+		json_t *more = json_loads(route->request, JSON_ALLOW_NUL, NULL);
 		json_object_update(body, more);
 		json_decref(more);
 	}
@@ -96,44 +114,70 @@ static unsigned choices_of(json_t *body)
 	return n < 1 ? 1 : n > DIALECT_CHOICES ? DIALECT_CHOICES : (unsigned)n;
 }
 
-static bool make_post(const struct route *route, const struct url *url, const struct wanted *q, struct asked *out, struct refusal *wrong)
+/* The upstream's own query, and what the dialect needs in it. */
+static void put_post_target(const struct url *url, span needed, struct buf *out)
 {
-	json_t *body = merged_body(route, q);
-	bool printed = json_is_array(json_object_get(body, "messages")) && json_dump_callback(body, dump, &out->body, JSON_COMPACT) == 0;
+	bool has = needed.n == 0;
+	for (span rest = url->query; rest.n; rest = span_from(rest, span_find(rest, '&') + 1))
+		has |= span_eq(span_first(rest, span_find(rest, '&')), needed);
+	buf_put(out, url->path);
+	if (url->query.p) {
+		buf_put_byte(out, '?');
+		buf_put(out, url->query);
+	}
+	if (!has) {
+		buf_put_byte(out, url->query.p ? '&' : '?');
+		buf_put(out, needed);
+	}
+}
+
+static bool make_post(const struct route *route, const struct dialect *d, const struct wanted *q, struct asked *out, struct refusal *wrong)
+{
+	json_t *body = merged_body(route, d, q);
+	bool printed = body && json_dump_callback(body, dump, &out->body, JSON_COMPACT) == 0;
 	out->rules.n = choices_of(body);
 	json_decref(body);
+	if (!printed && json_object_get(q->body, "messages")) {
+		*wrong = (struct refusal){422, "messages", "These \"messages\" cannot be put to this route's model server; a single prompt can."};
+		return false;
+	}
 	if (!printed) {
 		*wrong = (struct refusal){400, "invalid_text", "The prompt is not valid UTF-8."};
 		return false;
 	}
 	if (route->upstream[0].is_model)
 		buf_put(&out->target, SPAN("/v1/chat/completions"));
-	else {
-		buf_put(&out->target, url->path);
-		if (url->query.p) {
-			buf_put_byte(&out->target, '?');
-			buf_put(&out->target, url->query);
-		}
-	}
+	else
+		put_post_target(&route->upstream[0].url, d->query, &out->target);
 	buf_put(&out->fields, SPAN("Content-Type: application/json\r\n"));
+	if (d->fields)
+		buf_put(&out->fields, span_str(d->fields));
 	out->request.method = SPAN("POST");
 	return true;
 }
 
-static void put_fields(const struct route *route, const struct exchange *x, struct buf *out)
+static void put_credential(const struct route *route, const struct dialect *d, struct buf *out)
+{
+	if (!route->auth_value)
+		return;
+	if (route->auth_header)
+		buf_printf(out, "%s: ", route->auth_header);
+	else
+		buf_put(out, d && d->credential ? span_str(d->credential) : SPAN("Authorization: Bearer "));
+	buf_printf(out, "%s\r\n", route->auth_value);
+}
+
+static void put_fields(const struct route *route, const struct dialect *d, const struct exchange *x, struct buf *out)
 {
 	span trace = headers_get(exchange_head(x), "traceparent"), host = headers_get(exchange_head(x), "host");
-	buf_put(out, SPAN("Accept: text/event-stream\r\nUser-Agent: lastword/" LASTWORD_VERSION "\r\n"));
+	buf_printf(out, "Accept: %s\r\nUser-Agent: lastword/%s\r\n", d && d->syntax == SSE_NDJSON ? "application/x-ndjson" : "text/event-stream", LASTWORD_VERSION);
 	const char *peer = exchange_peer(x), *colon = strrchr(peer, ':');
 	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon ? (int)(colon - peer) : (int)strlen(peer), peer);
 	if (host.p)
 		buf_printf(out, "X-Forwarded-Host: %.*s\r\n", SPAN_ARG(host));
 	if (trace.p && trace.n <= 128)
 		buf_printf(out, "traceparent: %.*s\r\n", SPAN_ARG(trace));
-	if (route->auth_value && !route->auth_header)
-		buf_printf(out, "Authorization: Bearer %s\r\n", route->auth_value);
-	else if (route->auth_value)
-		buf_printf(out, "%s: %s\r\n", route->auth_header, route->auth_value);
+	put_credential(route, d, out);
 }
 
 /* The dialect that the request is made for and, unless it is found out by the first event, the answer is read by. */
@@ -153,13 +197,13 @@ bool ask_make(const struct route *route, const struct wanted *q, const struct ex
 	*out = (struct asked){
 		.request = {.upstream = &route->upstream[0]},
 		.rules = {
-			.dialect = guess.dialect, .not_built = wants_get(guess.dialect) || guess.dialect == &dialect_openai_chat ? NULL : guess.name, .text = route->text,
+			.dialect = guess.dialect, .not_built = guess.name && !guess.dialect ? guess.name : NULL, .text = route->text,
 			.end_marker = route->end_marker, .finish_optional = route->finish_optional, .json = route->json,
 			.queue_comments = route->upstream[0].is_model, .secret = span_str(route->auth_value), .n = 1, .event_limit = route->event_bytes, .stream_limit = route->stream_bytes,
 		},
 	};
-	put_fields(route, x, &out->fields);
-	if (!(wants_get(guess.dialect) ? make_get(url, q, out, wrong) : make_post(route, url, q, out, wrong)))
+	put_fields(route, guess.dialect, x, &out->fields);
+	if (!(wants_get(guess.dialect) ? make_get(url, q, out, wrong) : make_post(route, guess.dialect, q, out, wrong)))
 		return false;
 	out->request.target = buf_span(&out->target);
 	out->request.fields = buf_span(&out->fields);

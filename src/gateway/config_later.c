@@ -8,8 +8,6 @@
  * A function is asked about a value whose type is already known to be right, and answers true for what must wait. */
 #include "gateway/config_parts.h"
 
-#include "dialect/dialect.h"
-
 bool config_later_always(const struct node *n) { return true; }
 bool config_later_filled_list(const struct node *n) { return n->child != NULL; }
 bool config_later_true(const struct node *n) { return span_is_nocase(n->text, "true"); }
@@ -22,11 +20,4 @@ bool config_later_many_workers(const struct node *n)
 bool config_later_upstream(const struct node *n)
 {
 	return n->kind == NODE_LIST && n->child && n->child->next;
-}
-
-bool config_later_dialect(const struct node *n)
-{
-	bool known;
-	const struct dialect *d = dialect_by_name(n->text, &known);
-	return !span_is(n->text, "auto") && d != &dialect_text && d != &dialect_openai_chat;
 }

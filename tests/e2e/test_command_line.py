@@ -180,7 +180,6 @@ def test_E16_a_loop_of_links_and_an_unreadable_file(tmp_path):
         "trusted_proxies: [10.0.0.1]\n",
         "routes:\n- { path: /x, upstream: [http://h/, http://i/] }\n",
         ROUTE.format("retry_on: [503]"),
-        ROUTE.format("dialect: anthropic"),
         ROUTE.format("kind: passthrough, attach_retries: true"),
         ROUTE.format("kind: passthrough, done_after_error: true"),
     ],

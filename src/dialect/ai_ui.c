@@ -90,12 +90,15 @@ struct asked {
 static bool take_message(void *of, const struct message *m)
 {
 	struct asked *a = of;
-	bool system = question_is_system(m), known = system || strcmp(m->role, "user") == 0 || strcmp(m->role, "assistant") == 0;
-	buf_printf(a->out, "%s{\"id\":\"m%u\",\"role\":\"%s\",\"parts\":[", a->n ? "," : "", a->n + 1, system ? "system" : m->role);
+	const char *role = question_is_system(m) ? "system" : m->role;
+	bool known = question_is_system(m) || strcmp(role, "user") == 0 || strcmp(role, "assistant") == 0;
+	if (!known)
+		return false;
 	a->n++;
+	buf_printf(a->out, "%s{\"id\":\"m%u\",\"role\":\"%s\",\"parts\":[", a->n > 1 ? "," : "", a->n, role);
 	bool good = question_put_parts(a->out, m, "{\"type\":\"text\",\"text\":", "}");
 	buf_put(a->out, SPAN("]}"));
-	return good && known;
+	return good;
 }
 
 static bool put_question(struct buf *out, const struct dialect_question *q)

@@ -1,7 +1,7 @@
 /* Dialect llamacpp: the native /completion of llama.cpp's server.
  *
- * Its last frame is its own end, `"stop": true`, and there is no `[DONE]`. The frames between carry much that is only of
- * interest to tuners (timings, settings, progress of the prompt), so nothing but the piece and the stop is read.
+ * Its last frame is its own end, `"stop": true`, and there is no `[DONE]`. The frames between carry much that is only
+ * of interest to tuners (timings, settings, progress of the prompt), so nothing but the piece and the stop is read.
  *
  * 1. `stop: true` is the finish and the terminator; the word is stop_type (eos, limit, word), absent in old builds.
  * 2. An error is an object under `error` or, in builds of before 2026, an SSE field of that name.

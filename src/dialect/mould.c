@@ -6,8 +6,8 @@
  * in the same place: it must be valid if the last one was, and mean the same. Nothing is guessed and nothing is less
  * strict; an event that differs in one byte is read as ever.
  *
- * 1. A shape is only taken from an event that changed nothing (no evidence, no state of its dialect) but added one piece
- *    of text or of reasoning, which the reader proves by comparing.
+ * 1. A shape is only taken from an event that changed nothing (no evidence, no state of its dialect) but added one
+ *    piece of text or of reasoning, which the reader proves by comparing.
  * 2. Any event that does not fit breaks the mould: between two events of one shape nothing else has happened.
  * 3. head ends with the opening quote and tail begins with the closing one. Dialect text has neither and never fits.
  * 4. At most FRAME_BYTES for each stream; without memory there is no shape.
@@ -17,9 +17,12 @@
 
 #include "json/scan.h"
 
-enum { FRAME_BYTES = 2048 };
+enum {
+	FRAME_BYTES = 2048,
+	PATIENCE = 8, /* casts in vain; then only one of PATIENCE events is tried: some servers number their events */
+};
 
-bool mould_fits(const struct mould *m, const struct sse_event *event, span *piece)
+bool mould_fits(struct mould *m, const struct sse_event *event, span *piece)
 {
 	span data = event->data;
 	if (m->head == 0 || data.n < m->head + m->tail || event->name.n != m->name || event->error_field.p ||
@@ -31,7 +34,9 @@ bool mould_fits(const struct mould *m, const struct sse_event *event, span *piec
 	if (m->name && memcmp(event->name.p, name, m->name) != 0)
 		return false;
 	*piece = span_of(data.p + m->head, data.n - m->head - m->tail);
-	return json_plain_bytes(span_from(data, m->head)) == piece->n;
+	bool fits = json_plain_bytes(span_from(data, m->head)) == piece->n;
+	m->casts = fits ? 0 : m->casts;
+	return fits;
 }
 
 /* piece lies between two quotes of data. */
@@ -46,6 +51,8 @@ void mould_cast(struct mould *m, const struct sse_event *event, span piece, bool
 {
 	span data = event->data;
 	mould_break(m);
+	if (m->casts++ >= PATIENCE && m->casts % PATIENCE != 0)
+		return;
 	if (event->error_field.p || event->name.n + data.n > FRAME_BYTES || !is_string_in(data, piece))
 		return;
 	span head = span_first(data, (size_t)(piece.p - data.p)), tail = span_from(data, head.n + piece.n);

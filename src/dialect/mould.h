@@ -11,13 +11,14 @@ struct mould {
 	struct buf frame;        /* the event's name, its data up to the piece, its data behind it */
 	size_t name, head, tail; /* bytes of each; head is 0 when there is no shape */
 	bool is_reasoning;       /* the piece */
+	unsigned casts;          /* since one of them fitted an event */
 };
 
 /* The event is of this shape: *piece is what stands in it, a string without escapes. */
-MUST bool mould_fits(const struct mould *m, const struct sse_event *event, span *piece);
+MUST bool mould_fits(struct mould *m, const struct sse_event *event, span *piece);
 
 /* Takes the shape of an event whose only meaning was `piece`, a loan of its data; or none, when piece is not the inside
- * of a JSON string there, or the event is too large to be kept. */
+ * of a JSON string there, the event is too large to be kept, or moulds have not been worth their while. */
 void mould_cast(struct mould *m, const struct sse_event *event, span piece, bool is_reasoning);
 
 void mould_break(struct mould *m);

@@ -1,5 +1,6 @@
 /* An event whose data is one JSON object, which may be an error: what the JSON dialects share. For the files of
- * dialect/. A dialect's own struct begins with a struct object, and its tables of members (json_member) say what is read. */
+ * dialect/. A dialect's own struct begins with a struct object, and its tables of members (json_member) say what is
+ * read. */
 #ifndef DIALECT_OBJECT_H
 #define DIALECT_OBJECT_H
 

@@ -1,9 +1,9 @@
 /* How servers are asked: the members that carry a prompt or messages, in each dialect's words.
  *
- * What comes in is a prompt, or messages as the text of OpenAI's JSON array. Where a server takes them as they are they
- * are copied, byte for byte; where it has roles and parts of its own they are printed anew, and then only text is taken:
- * what cannot be said in the other form is refused, never dropped in silence, since an answer to half a question looks
- * like an answer.
+ * What comes in is a prompt, or messages as the text of OpenAI's JSON array. Where a server takes them as they are
+ * they are copied, byte for byte; where it has roles and parts of its own they are printed anew, and then only text
+ * is taken: what cannot be said in the other form is refused, never dropped in silence, since an answer to half a
+ * question looks like an answer.
  *
  * 1. Only members are printed, no braces: the caller merges them with those of its own.
  * 2. False means that nothing was printed that could be sent.
@@ -44,7 +44,7 @@ void question_put_messages(struct buf *out, const struct dialect_question *q, co
 }
 
 struct walk {
-	bool (*take)(void *of, const struct message *m);
+	question_take *take;
 	void *of;
 };
 
@@ -87,7 +87,7 @@ static bool walk_messages(const struct walk *w, struct json *s)
 	return token == JSON_ARRAY_END;
 }
 
-bool question_each_message(const struct dialect_question *q, bool (*take)(void *of, const struct message *m), void *of)
+bool question_each_message(const struct dialect_question *q, question_take *take, void *of)
 {
 	struct json s;
 	struct buf list = {0};

@@ -18,7 +18,8 @@ struct message {
 
 /* Messages in order; a prompt is one message of the user. False when take says so, or when what came is no list of
  * objects with a role and a content. */
-MUST bool question_each_message(const struct dialect_question *q, bool (*take)(void *of, const struct message *m), void *of);
+typedef bool question_take(void *of, const struct message *m);
+MUST bool question_each_message(const struct dialect_question *q, question_take *take, void *of);
 
 bool question_is_system(const struct message *m);
 

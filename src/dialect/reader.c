@@ -47,22 +47,32 @@ static void spread_failure(struct reader *r)
 	r->text.failed |= r->reasoning.failed;
 }
 
-/* What an event may change besides text and reasoning. */
+/* What an event may change without an addition. */
 struct snapshot {
-	struct seen seen;
+	unsigned choices;
+	bool text, meaning;
+	int64_t prompt_tokens, completion_tokens, sequence;
 	struct dialect_state state;
 };
 
-static void take_snapshot(const struct reader *r, struct snapshot *shot)
+static void take_snapshot(struct snapshot *shot, const struct reader *r)
 {
-	memcpy(&shot->seen, &r->seen, sizeof shot->seen);
+	const struct seen *s = &r->seen;
+	shot->choices = s->choices;
+	shot->text = s->text;
+	shot->meaning = s->meaning;
+	shot->prompt_tokens = s->prompt_tokens;
+	shot->completion_tokens = s->completion_tokens;
+	shot->sequence = s->sequence;
 	memcpy(&shot->state, &r->state, sizeof shot->state);
 }
 
-static bool is_unchanged(const struct reader *r, const struct snapshot *shot)
+static bool is_unchanged(const struct snapshot *shot, const struct reader *r)
 {
-	return memcmp(&shot->seen, &r->seen, sizeof shot->seen) == 0 &&
-	       memcmp(&shot->state, &r->state, sizeof shot->state) == 0;
+	const struct seen *s = &r->seen;
+	return shot->choices == s->choices && shot->text == s->text && shot->meaning == s->meaning &&
+	       shot->prompt_tokens == s->prompt_tokens && shot->completion_tokens == s->completion_tokens &&
+	       shot->sequence == s->sequence && memcmp(&shot->state, &r->state, sizeof shot->state) == 0;
 }
 
 static void read_and_cast(struct reader *r, const struct sse_event *event)
@@ -72,12 +82,11 @@ static void read_and_cast(struct reader *r, const struct sse_event *event)
 		r->dialect->read(r, event);
 		return;
 	}
-	take_snapshot(r, &before);
+	take_snapshot(&before, r);
 	r->dialect->read(r, event);
-	if (r->additions == 1 && r->feeds_idle && is_unchanged(r, &before))
+	mould_break(&r->mould);
+	if (r->additions == 1 && r->feeds_idle && !seen_decides(&r->seen) && is_unchanged(&before, r))
 		mould_cast(&r->mould, event, r->piece, r->piece_is_reasoning);
-	else
-		mould_break(&r->mould);
 }
 
 void reader_read(struct reader *r, const struct sse_event *event)
@@ -153,6 +162,7 @@ void reader_end_choice(struct reader *r, unsigned index, span word, bool failing
 {
 	struct seen *seen = &r->seen;
 	CHECK(index < seen->choices);
+	r->additions += 2;
 	unsigned char bit = (unsigned char)(1u << index % 8), *byte = &seen->finished_set[index / 8];
 	seen->finished += !(*byte & bit);
 	*byte |= bit;
@@ -164,6 +174,7 @@ void reader_end_choice(struct reader *r, unsigned index, span word, bool failing
 
 void reader_end_all(struct reader *r, span word, bool failing)
 {
+	r->additions += 2;
 	r->seen.whole = r->seen.meaning = true;
 	if (word.n)
 		reader_end_choice(r, 0, word, failing);

@@ -1,8 +1,8 @@
 /* Dialect sglang-generate: SGLang's native /generate, which sends the whole text again with every token.
  *
- * What was delivered is not kept, only its length and a hash of it: a text that begins with the same bytes goes on where
- * they end. With incremental output each text is only the new piece; it shows itself by the first text that does not
- * begin with what was delivered, and from then on every text is taken as it is.
+ * What was delivered is not kept, only its length and a hash of it: a text that begins with the same bytes goes on
+ * where they end. With incremental output each text is only the new piece; it shows itself by the first text that
+ * does not begin with what was delivered, and from then on every text is taken as it is.
  *
  * 1. A byte of the answer is delivered once, as long as the server does not change its mind in mid-stream.
  * 2. meta_info.finish_reason is an object with a `type`, or that word itself; `abort` is a failure, which no client

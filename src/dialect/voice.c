@@ -6,7 +6,8 @@
  * documented is silently ignored by half of them.
  *
  * 1. A frame is whole: it ends with its blank line, or NDJSON's newline.
- * 2. What the upstream said of its error is repeated where the shape has a place for it; else our own words stand there.
+ * 2. What the upstream said of its error is repeated where the shape has a place for it; else our own words stand
+ *    there.
  * 3. What is printed is valid JSON and safe in any page, whatever the upstream said.
  *
  * When to say it, and that nothing follows, is the gateway's business. */

@@ -66,8 +66,8 @@ MUST bool json_skip(struct json *s, enum json_token begun);
 /* The next value, whatever it is, passed without its tokens but no less strictly. False and input as json_skip. */
 MUST bool json_pass(struct json *s);
 
-/* The bytes that mean themselves between the quotes of a string: how many there are before the first quote, backslash or
- * control character. */
+/* The bytes that mean themselves between the quotes of a string: how many there are before the first quote, backslash
+ * or control character. */
 size_t json_plain_bytes(span s);
 
 /* A member of an object that somebody wants. read: s is right behind the name, and the value must be taken whole; false
@@ -83,8 +83,8 @@ MUST bool json_read_members(struct json *s, const struct json_member *members, s
 /* The next value: an object's members, likewise; any other value is passed. */
 MUST bool json_read_object(struct json *s, const struct json_member *members, size_t n, void *of);
 
-/* The next value: when it is an array, each object in it is given to read, right after its JSON_OBJECT; anything else is
- * passed. */
+/* The next value: when it is an array, each object in it is given to read, right after its JSON_OBJECT; anything else
+ * is passed. */
 MUST bool json_read_array(struct json *s, bool (*read)(void *of, struct json *s), void *of);
 
 #endif

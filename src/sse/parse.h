@@ -32,8 +32,8 @@ struct sse_event {
 	span id;       /* as it came; metadata only */
 	bool has_id;
 	span error_field; /* a line `error: …`, which old llama.cpp servers write; p is NULL when there is none */
-	span stray;       /* lines from one that begins with '{' or '[' on, joined by LF: JSON that somebody wrote into the
-	                   * stream without `data:`, as Google does with errors; p is NULL when there is none */
+	span stray;       /* lines from one that begins with '{' or '[' on, joined by LF: JSON that was written into
+	                   * the stream without `data:`, as Google does with errors; p is NULL when there is none */
 };
 
 /* A field's value: lent by the input while that lasts, kept when it must survive it. */
@@ -68,8 +68,8 @@ void sse_finish(struct sse *p);
 
 MUST enum sse_item sse_next(struct sse *p, span *in);
 
-/* At the end of the body. NDJSON: the last line may lack its LF; SSE_EVENT then gives it. Event streams: likewise a block
- * that is nothing but stray JSON, for which nobody writes a blank line. Otherwise SSE_MORE. */
+/* At the end of the body. NDJSON: the last line may lack its LF; SSE_EVENT then gives it. Event streams: likewise a
+ * block that is nothing but stray JSON, for which nobody writes a blank line. Otherwise SSE_MORE. */
 MUST enum sse_item sse_end(struct sse *p);
 
 /* At the end of the body: half an event is left over (a comment, even a half one, is no event). */

@@ -386,8 +386,8 @@ static void take_last_line(struct generation *g)
 		take(g, item);
 }
 
-/* An error that was written without `data:` mostly lacks its blank line too. Only errors are read in this form; anything
- * else remains half an event. */
+/* An error that was written without `data:` mostly lacks its blank line too. Only errors are read in this form;
+ * anything else remains half an event. */
 static void take_last_stray(struct generation *g)
 {
 	if (!g->is_undecided && sse_end(&g->sse) == SSE_EVENT && is_whole_json(g->sse.event.stray))

@@ -1,47 +1,8 @@
 /* A body, read as openai-chat, as text, and guessed at: what comes out is valid UTF-8 and clean words, the evidence is
  * consistent, and how the body is cut changes nothing. The first byte says how. */
-#include "dialect/dialect.h"
+#include "reading.h"
 
 #include <stdint.h>
-
-static void check_word(const char *word, size_t size)
-{
-	size_t n = strnlen(word, size);
-	CHECK(n < size);
-	CHECK(utf8_is_valid(span_of(word, n)));
-	for (size_t i = 0; i < n; i++)
-		CHECK((unsigned char)word[i] >= 0x20 && word[i] != 0x7F);
-}
-
-static void check_seen(const struct seen *s)
-{
-	unsigned finished = 0;
-	for (unsigned i = 0; i < DIALECT_CHOICES; i++)
-		if (s->finished_set[i / 8] >> i % 8 & 1) {
-			CHECK(i < s->choices);
-			finished++;
-		}
-	CHECK(finished == s->finished && s->choices >= 1 && s->choices <= DIALECT_CHOICES);
-	CHECK(!s->text || s->meaning);
-	CHECK(!s->failing_finish || s->finish[0]);
-	CHECK(!s->unreadable == !s->why[0]);
-	check_word(s->finish, sizeof s->finish);
-	check_word(s->error_type, sizeof s->error_type);
-	check_word(s->error_code, sizeof s->error_code);
-	check_word(s->error_message, sizeof s->error_message);
-	check_word(s->why, sizeof s->why);
-}
-
-static void take(struct reader *r, struct buf *out)
-{
-	CHECK(utf8_is_valid(buf_span(&r->text)) && utf8_is_valid(buf_span(&r->reasoning)));
-	CHECK(!r->text.failed);
-	buf_put(out, buf_span(&r->text));
-	buf_put_byte(out, '|');
-	buf_put(out, buf_span(&r->reasoning));
-	buf_printf(out, "|%d%d\n", r->tool, r->feeds_idle);
-	check_seen(&r->seen);
-}
 
 static void read_body(const struct dialect *dialect, span body, size_t step, struct buf *out)
 {

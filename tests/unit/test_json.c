@@ -240,6 +240,78 @@ static void skipping_says_when_it_cannot(void **state)
 	json_finish(&s);
 }
 
+/* Members: "a" and "b" as NAME=TOKEN. */
+static bool read_member(void *of, struct json *s, span name)
+{
+	struct buf *out = of;
+	enum json_token token = json_next(s);
+	buf_printf(out, "%.*s=", SPAN_ARG(name));
+	return write_token(out, s, token) && json_skip(s, token);
+}
+
+static bool read_element(void *of, struct json *s)
+{
+	static const struct json_member members[] = {{SPAN("a"), read_member}, {SPAN("b"), read_member}};
+	return json_read_members(s, members, 2, of);
+}
+
+static bool read_list(void *of, struct json *s, span name) { return json_read_array(s, read_element, of); }
+
+static void wanted_members_are_read_and_the_others_passed(void **state)
+{
+	static const struct row rows[] = {
+		ROW("{}", "."), ROW("{\"a\":1}", "a=#1."), ROW("{\"x\":{\"a\":2},\"a\":[{}],\"y\":[[1,\"]\"]]}", "a=[."),
+		ROW(" { \"x\" : null , \"b\" : \"s\" , \"a\" : true } ", "b='s'a=T."),
+		ROW("{\"\\u0061\":1,\"\\u0078\":2,\"b\":\"\\n\"}", "a=#1b='\n'."), ROW("{\"\":1,\"aa\":2,\"a\":3}", "a=#3."),
+		ROW("{\"a\":1,\"a\":2}", "a=#1a=#2."), ROW("{\"l\":[{\"a\":1},7,{},{\"b\":{}}],\"a\":0}", "a=#1b={a=#0."),
+		ROW("{\"l\":{\"a\":1}}", "."), ROW("7", "."), ROW("[{\"a\":1}]", "."),
+		ROW("{\"a\":1,}", "a=#1!7"), ROW("{\"x\":tru}", "!8"), ROW("{\"x\":1 \"a\":2}", "!7"), ROW("{\"x\" 1}", "!5"),
+		ROW("{,}", "!1"), ROW("{\"x\":[1,{\"y\":01}]}", "!14"), ROW("{\"x\":\"\\u12\"}", "!10"), ROW("{\"a\":1", "a=#1!6"),
+		ROW("{\"l\":[{\"a\":1}", "a=#1!13"), ROW("{\"x\":\"\n\"}", "!6"), ROW("{\"x\":[}]}", "!6"), ROW("{\"x\":1]", "!6"),
+		ROW("{} x", "!3"),
+	};
+	static const struct json_member members[] = {
+		{SPAN("a"), read_member}, {SPAN("b"), read_member}, {SPAN("l"), read_list},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct json s;
+		struct buf out = {0};
+		json_init(&s);
+		json_feed(&s, rows[i].text, true);
+		bool good = json_read_object(&s, members, 3, &out) && json_next(&s) == JSON_END;
+		if (good)
+			buf_put_byte(&out, '.');
+		else if (json_next(&s) == JSON_BAD)
+			buf_printf(&out, "!%d", (int)s.offset);
+		if (!span_eq(buf_span(&out), rows[i].tokens))
+			fail_msg("%.*s: got %.*s", SPAN_ARG(rows[i].text), SPAN_ARG(buf_span(&out)));
+		buf_finish(&out);
+		json_finish(&s);
+	}
+}
+
+static void passing_is_as_deep_as_reading(void **state)
+{
+	for (int levels = JSON_DEPTH - 1; levels <= JSON_DEPTH + 1; levels++) {
+		struct json s;
+		struct buf text = {0};
+		nest(&text, "[", "]", levels);
+		json_init(&s);
+		json_feed(&s, buf_span(&text), true);
+		assert_int_equal(json_pass(&s), levels <= JSON_DEPTH);
+		json_finish(&s);
+		buf_finish(&text);
+	}
+}
+
+static void plain_bytes(void **state)
+{
+	assert_int_equal(json_plain_bytes(SPAN("")), 0);
+	assert_int_equal(json_plain_bytes(SPAN("abc\"def")), 3);
+	assert_int_equal(json_plain_bytes(SPAN("longer than sixteen bytes\\n")), 25);
+	assert_int_equal(json_plain_bytes(SPAN("longer than sixteen \x80\xFF\x7F\x1F")), 23);
+}
+
 static void strings_without_escapes_are_lent_in_place(void **state)
 {
 	struct json s;
@@ -294,6 +366,9 @@ int main(void)
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(skipping_passes_one_value),
 		cmocka_unit_test(skipping_says_when_it_cannot),
+		cmocka_unit_test(wanted_members_are_read_and_the_others_passed),
+		cmocka_unit_test(passing_is_as_deep_as_reading),
+		cmocka_unit_test(plain_bytes),
 		cmocka_unit_test(strings_without_escapes_are_lent_in_place),
 		cmocka_unit_test(every_byte_inside_a_string),
 		cmocka_unit_test(running_out_of_memory_is_bad_and_stays_so),

@@ -13,7 +13,8 @@
  * 1. An alarm in the tree has armed_ms <= due_ms; the timer is set to the smallest armed_ms or earlier.
  * 2. Tasks queued during a turn run in that turn, those that tasks queue included.
  * 3. Garbage is freed after all tasks, so that no callback of this turn meets freed memory.
- * 4. Whoever queues a task outside of a poll (a closing callback) makes the next poll non-blocking: `hurry`. */
+ * 4. Whoever queues a task outside of a poll (a closing callback) makes the next poll non-blocking: `hurry`. From a poll on
+ *    (`polling`) the end of the turn is sure to come. */
 #include "net/loop.h"
 
 #include "base/clock.h"
@@ -49,7 +50,7 @@ static void on_idle(uv_idle_t *idle) {}
 
 static void hurry(struct loop *l)
 {
-	if (l->hurrying)
+	if (l->hurrying || l->polling)
 		return;
 	l->hurrying = true;
 	uv_idle_start(&l->hurry, on_idle);
@@ -122,12 +123,13 @@ static void free_garbage(struct loop *l)
 static void end_turn(struct loop *l)
 {
 	now_of(l);
-	uv_idle_stop(&l->hurry);
-	l->hurrying = true; /* what is queued from here on runs below: no need to hurry the next poll */
+	if (l->hurrying)
+		uv_idle_stop(&l->hurry);
+	l->polling = true; /* what is queued from here on runs below */
 	judge_alarms(l);
 	run_tasks(l);
 	free_garbage(l);
-	l->hurrying = false;
+	l->polling = l->hurrying = false;
 }
 
 static void on_check(uv_check_t *check) { end_turn(check->data); }
@@ -137,6 +139,7 @@ static void on_prepare(uv_prepare_t *prepare)
 	struct loop *l = prepare->data;
 	l->polled_ms = clock_ms();
 	l->now_is_fresh = false;
+	l->polling = true;
 }
 
 void loop_init(struct loop *l)

@@ -55,7 +55,7 @@ struct loop {
 	RB_HEAD(alarms, alarm) alarms;
 	TAILQ_HEAD(, task) tasks;
 	struct loop_garbage *garbage;
-	bool hurrying;
+	bool hurrying, polling;
 	struct buf spare[LOOP_SPARES];
 	size_t spares;
 };

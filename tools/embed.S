@@ -18,6 +18,8 @@
 	embed	web_index_html, "index.html"
 	embed	web_page_css, "page.css"
 	embed	web_page_js, "page.js"
+	embed	web_text_js, "text.js"
+	embed	web_words_js, "words.js"
 	embed	web_lastword_js, "lastword.js"
 	embed	web_admin_html, "admin.html"
 	embed	web_admin_css, "admin.css"

@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-extern const char web_index_html[], web_index_html_end[], web_page_js[], web_page_js_end[], web_lastword_js[], web_lastword_js_end[];
+extern const char web_index_html[], web_index_html_end[], web_page_js[], web_page_js_end[], web_text_js[], web_text_js_end[],
+	web_words_js[], web_words_js_end[], web_lastword_js[], web_lastword_js_end[];
 
 static const struct file files[] = {
 	{"/", FILE_HTML, web_index_html, web_index_html_end},
 	{"/page.js", FILE_SCRIPT, web_page_js, web_page_js_end},
+	{"/text.js", FILE_SCRIPT, web_text_js, web_text_js_end},
+	{"/words.js", FILE_SCRIPT, web_words_js, web_words_js_end},
 	{"/lastword.js", FILE_SCRIPT, web_lastword_js, web_lastword_js_end},
 	{"/page.css", FILE_CSS, web_page_css, web_page_css_end},
 };

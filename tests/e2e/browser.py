@@ -4,6 +4,7 @@ CHROMIUM names another binary. Nothing of Playwright's own browsers is used or d
 """
 
 import os
+import re
 from contextlib import contextmanager
 
 from playwright.sync_api import expect, sync_playwright
@@ -48,7 +49,7 @@ class Page:
         self.stop_button.click()
         return self
 
-    def expect_running(self, status="Generating…"):
+    def expect_running(self, status=re.compile("^(Connecting|Waiting for the first token|Generating)…$")):
         expect(self.generate_button).to_be_disabled()
         expect(self.generate_button).to_have_text("Generating…")
         expect(self.stop_button).to_be_enabled()

@@ -84,7 +84,7 @@ def test_a_whole_answer(up, page):
     begin(up, page, "Hel", "lo,\n", "  world")
     up.event("done", "close").end()
     page.expect_complete("Hello,\n  world")
-    expect(page.facts).to_have_text(re.compile(r"^3 events · 14 bytes · first after \d+ ms · .* · checked$"))
+    expect(page.facts).to_have_text(re.compile(r"^3 tokens · 14 bytes · .*first after \d+ ms · verified$"))
 
 
 def test_the_prompt_arrives_as_it_was_typed(up, page):
@@ -203,7 +203,7 @@ def test_stop_before_the_first_token(up, page):
 def test_stop_in_the_middle(up, page):
     begin(up, page, "one ", "two ").stop()
     page.expect_end("stopped", "Stopped.", "one two ")
-    expect(page.facts).to_have_text(re.compile("^2 events · 8 bytes"))
+    expect(page.facts).to_have_text(re.compile("^2 tokens · 8 bytes"))
     up.expect_gone()
 
 
@@ -246,7 +246,8 @@ def test_a_gateway_that_drains_says_so(browser, mortal):
     page.tab.close()
 
 
-@pytest.mark.parametrize("file, type", [("", "text/html"), ("page.js", "text/javascript"), ("lastword.js", "text/javascript"), ("page.css", "text/css")])
+@pytest.mark.parametrize("file, type", [("", "text/html"), ("page.css", "text/css")]
+                         + [(name, "text/javascript") for name in ("page.js", "text.js", "words.js", "lastword.js")])
 def test_its_files_are_served_strictly(gateway, file, type):
     answer = gateway.ask("/" + file)
     assert (answer.status, answer.header("Content-Type")) == (200, f"{type}; charset=utf-8")

@@ -40,7 +40,7 @@ def test_a_prompt_travels_as_json_under_a_key(gate, page):
     page.expect_running()
     asked.whole("Hel", "lo")
     page.expect_complete("Hello")
-    expect(page.facts).to_have_text(re.compile("^2 events · 5 bytes · .* · checked$"))
+    expect(page.facts).to_have_text(re.compile("^2 tokens · 5 bytes · .* · verified$"))
 
 
 def test_two_answers_have_two_keys(gate, page):
@@ -103,11 +103,13 @@ def test_each_cause_has_a_sentence(gate, page, cause):
     expect(page.facts).to_have_text("The small print.")
 
 
-def test_the_page_knows_exactly_the_causes_of_the_table():
-    table = re.search(r"const SENTENCES = \{(.*?)\n\};", (WEB / "page.js").read_text(), re.S)[1]
-    known = re.findall(r"^\t(\w+):", table, re.M)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_knows_exactly_the_causes_of_the_table(language):
+    words = (WEB / "words.js").read_text()
+    table = re.search(rf"const {language} = \{{.*?\n\tcauses: \{{\n(.*?)\n\t\}},", words, re.S)[1]
+    known = re.findall(r"^\t\t(\w+):", table, re.M)
     assert known[: len(CAUSES)] == [name for name, _ in CAUSES]
-    assert set(known[len(CAUSES):]) == {"unreadable", "lost", "busy", "damaged", "left"}
+    assert set(known[len(CAUSES):]) == {"lost", "busy", "rejected", "unreadable", "damaged", "left"}
 
 
 @pytest.mark.parametrize("wrong", [{"events": 3}, {"bytes": 5}, {"crc32": "00000000"}])
@@ -179,7 +181,7 @@ def test_a_gateway_that_stays_away_is_lost(gate, page):
     asked = gate.expect("POST", "/sse-proxy").opens().token(1, "a")
     page.expect_text("a")
     asked.cut()
-    for _ in range(5):
+    for _ in range(10):
         gate.expect("GET", STREAM).cut()
     page.expect_end("failed", "The connection to the gateway was lost. What became of the answer is unknown.", "a")
 
@@ -224,7 +226,7 @@ def test_the_queue_is_told(gate, page):
     asked = gate.expect("POST", "/sse-proxy").opens().send('event: progress\ndata: {"queue":3}\n\n')
     page.expect_running("Waiting, 3 ahead of you…")
     asked.send('event: progress\ndata: {"queue":0}\n\n')
-    page.expect_running()
+    page.expect_running("Waiting for the first token…")
     asked.token(1, "a").last_word(["a"])
     page.expect_complete("a")
 

@@ -119,7 +119,7 @@ struct dialect {
 	void (*put_error_event)(struct buf *out, const struct failure *f); /* in a stream; NULL: as put_error */
 
 	/* How it is asked. */
-	const char *credential; /* the header that carries one, its value behind it: "Authorization: Bearer ", "x-api-key: " */
+	const char *credential; /* the header that carries one, up to its value: "Authorization: Bearer " */
 	const char *fields;     /* header lines that servers of this dialect insist on, each with CRLF; NULL: none */
 	span query;             /* must be in the target's query; empty: nothing */
 	/* Appends the members, without braces, of the smallest body that asks q and wants a stream. False: it cannot be
@@ -140,7 +140,8 @@ extern const struct dialect dialect_tgi;
 extern const struct dialect dialect_sglang_generate;
 extern const struct dialect dialect_ai_ui;
 
-/* One whole frame that official clients raise an exception from, and the body of an HTTP error before the first byte. */
+/* One whole frame from which official clients raise an exception, and the body of an HTTP error before the first
+ * byte. */
 void dialect_put_failure(struct buf *out, const struct dialect *d, const struct failure *f);
 void dialect_put_error_body(struct buf *out, const struct dialect *d, const struct failure *f);
 

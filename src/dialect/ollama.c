@@ -51,6 +51,7 @@ static bool read_message(void *of, struct json *s, span name)
 static bool read_done(void *of, struct json *s, span name)
 {
 	struct line *l = of;
+	l->object.has_answer = true;
 	return object_take_flag(s, &l->done);
 }
 

@@ -513,6 +513,20 @@ static const struct json_member *find_member(const struct json_member *members, 
 	return NULL;
 }
 
+/* A name without escapes and its colon, p being where the next member begins: up to its value; NULL: something else. */
+static inline const char *pass_name(const char *p, const char *end, span *name)
+{
+	if (p == end || *p != '"')
+		return NULL;
+	*name = span_of(p + 1, 0);
+	p = pass_plain(p + 1, end);
+	if (p == end || *p != '"')
+		return NULL;
+	name->n = (size_t)(p - name->p);
+	p = pass_white(p + 1, end);
+	return p < end && *p == ':' ? pass_white(p + 1, end) : NULL;
+}
+
 /* In an object: passes members, without a token, until one of those that are wanted; s is then right behind its
  * colon. NULL: what comes next must be read, or *closed: it was the object's end. */
 static const struct json_member *pass_to_member(struct json *s, const struct json_member *members, size_t n,
@@ -522,6 +536,7 @@ static const struct json_member *pass_to_member(struct json *s, const struct jso
 	if (!s->last)
 		return NULL;
 	for (const char *end = s->end;;) {
+		span name;
 		const char *p = pass_white(s->p, end);
 		if (p < end && *p == '}' && may_close(s, false)) {
 			s->p = p;
@@ -534,17 +549,10 @@ static const struct json_member *pass_to_member(struct json *s, const struct jso
 				return NULL;
 			p = pass_white(p + 1, end);
 		}
-		if (p == end || *p != '"')
+		p = pass_name(p, end, &name);
+		if (!p)
 			return NULL;
-		const char *name = ++p;
-		p = pass_plain(p, end);
-		if (p == end || *p != '"')
-			return NULL;
-		const struct json_member *member = find_member(members, n, span_of(name, (size_t)(p - name)));
-		p = pass_white(p + 1, end);
-		if (p == end || *p != ':')
-			return NULL;
-		p = pass_white(p + 1, end);
+		const struct json_member *member = find_member(members, n, name);
 		if (!member)
 			p = pass_value(p, end, JSON_DEPTH - s->depth);
 		if (!p)

@@ -158,8 +158,10 @@ static void assert_body(span body, bool is_error, const char *type)
 
 static void a_body_that_is_an_error(void **state)
 {
-	assert_body(SPAN("{\"error\":{\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\"}}"), true, "RESOURCE_EXHAUSTED");
-	assert_body(SPAN("[{\"error\":{\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\"}}\n]\n"), true, "RESOURCE_EXHAUSTED");
+	assert_body(SPAN("{\"error\":{\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\"}}"), true,
+		"RESOURCE_EXHAUSTED");
+	assert_body(SPAN("[{\"error\":{\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\"}}\n]\n"),
+		true, "RESOURCE_EXHAUSTED");
 	assert_body(SPAN("[{\"candidates\":[]}]"), false, "");
 	assert_body(SPAN("[]"), false, "");
 	assert_body(SPAN("{\"candidates\":[]}"), false, "");

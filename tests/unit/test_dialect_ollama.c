@@ -67,6 +67,9 @@ static void errors_and_what_cannot_be_read(void **state)
 		ROW("an empty error",
 		    "{\"error\":\"\"}\n",
 		    "||fed=1 meaning error(,,)"),
+		ROW("an empty error beside an answer",
+		    "{\"message\":{\"content\":\"a\"},\"done\":false,\"error\":\"\"}\n",
+		    "a||fed=1 text meaning"),
 		ROW("a status and a word",
 		    "{\"error\":\"m\",\"status\":500}\n",
 		    "||fed=1 meaning error(,,m)"),
@@ -90,7 +93,8 @@ static void both_names_read_alike(void **state)
 {
 	static const struct reading generate = {&dialect_ollama_generate, NULL, 1};
 	static const struct reading_row rows[] = {
-		ROW("generate", "{\"response\":\"a\",\"done\":false}\n{\"done\":true}\n", "a||fed=2 text meaning terminator"),
+		ROW("generate", "{\"response\":\"a\",\"done\":false}\n{\"done\":true}\n",
+			"a||fed=2 text meaning terminator"),
 	};
 	ASSERT_ROWS(&generate, rows);
 }

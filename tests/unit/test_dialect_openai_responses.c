@@ -176,7 +176,8 @@ static void what_cannot_be_read(void **state)
 static void the_last_sequence_number_is_kept(void **state)
 {
 	struct reader r;
-	struct sse_event event = {.data = SPAN("{\"type\":\"response.created\",\"sequence_number\":7}"), .has_data = true};
+	struct sse_event event = {.data = SPAN("{\"type\":\"response.created\",\"sequence_number\":7}"),
+		.has_data = true};
 	reader_init(&r, &dialect_openai_responses, NULL, 1);
 	assert_int_equal(r.seen.sequence, -1);
 	reader_read(&r, &event);

@@ -16,11 +16,13 @@ static const struct dialect *const all[] = {&dialect_text, &dialect_openai_chat,
 enum { DIALECTS = sizeof all / sizeof *all };
 
 static const struct failure ours = {.cause = CAUSE_TRUNCATED, .sentence = "No \"end\".", .sequence = 6};
-static const struct failure theirs = {.cause = CAUSE_ERROR, .sentence = "It said: m.", .type = "overloaded", .code = "529",
+static const struct failure theirs = {.cause = CAUSE_ERROR, .sentence = "It said: m.", .type = "overloaded",
+	.code = "529",
 	.message = "m", .sequence = -1};
 
 
-#define OURS_OPENAI "{\"error\":{\"message\":\"No \\\"end\\\".\",\"type\":\"upstream_error\",\"param\":null,\"code\":\"lastword_truncated\"}," \
+#define OURS_OPENAI "{\"error\":{\"message\":\"No \\\"end\\\".\",\"type\":\"upstream_error\",\"param\":null," \
+	"\"code\":\"lastword_truncated\"}," \
 	"\"lastword\":{\"end\":\"failed\",\"cause\":\"truncated\"}}"
 #define THEIRS_OPENAI "{\"error\":{\"message\":\"m\",\"type\":\"overloaded\",\"param\":null,\"code\":\"529\"}," \
 	"\"lastword\":{\"end\":\"failed\",\"cause\":\"error\"}}"
@@ -34,20 +36,27 @@ static void failures(void **state)
 		{&dialect_text, "event: error\ndata: " OURS_OPENAI "\n\n", THEIRS_OPENAI},
 		{&dialect_openai_chat, "data: " OURS_OPENAI "\n\n", THEIRS_OPENAI},
 		{&dialect_openai_completions, "data: " OURS_OPENAI "\n\n", THEIRS_OPENAI},
-		{&dialect_openai_responses, "event: error\ndata: {\"type\":\"error\",\"sequence_number\":7,\"code\":\"lastword_truncated\","
-		 "\"message\":\"No \\\"end\\\".\",\"param\":null,\"error\":{\"message\":\"No \\\"end\\\".\",\"type\":\"upstream_error\","
+		{&dialect_openai_responses, "event: error\ndata: {\"type\":\"error\",\"sequence_number\":7,"
+			"\"code\":\"lastword_truncated\","
+		 "\"message\":\"No \\\"end\\\".\",\"param\":null,\"error\":{\"message\":\"No \\\"end\\\".\","
+		 "\"type\":\"upstream_error\","
 		 "\"param\":null,\"code\":\"lastword_truncated\"}}\n\n", THEIRS_OPENAI},
-		{&dialect_anthropic, "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"No \\\"end\\\".\"}}\n\n",
+		{&dialect_anthropic, "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\","
+			"\"message\":\"No \\\"end\\\".\"}}\n\n",
 		 "{\"type\":\"error\",\"error\":{\"type\":\"overloaded\",\"message\":\"m\"}}"},
-		{&dialect_gemini, "data: {\"error\":{\"code\":502,\"message\":\"No \\\"end\\\".\",\"status\":\"UNAVAILABLE\"}}\n\n",
+		{&dialect_gemini, "data: {\"error\":{\"code\":502,\"message\":\"No \\\"end\\\".\","
+			"\"status\":\"UNAVAILABLE\"}}\n\n",
 		 "{\"error\":{\"code\":529,\"message\":\"m\",\"status\":\"overloaded\"}}"},
 		{&dialect_ollama_chat, "{\"error\":\"No \\\"end\\\".\"}\n", "{\"error\":\"m\"}"},
 		{&dialect_ollama_generate, "{\"error\":\"No \\\"end\\\".\"}\n", "{\"error\":\"m\"}"},
-		{&dialect_llamacpp, "data: {\"error\":{\"code\":502,\"message\":\"No \\\"end\\\".\",\"type\":\"server_error\"}}\n\n",
+		{&dialect_llamacpp, "data: {\"error\":{\"code\":502,\"message\":\"No \\\"end\\\".\","
+			"\"type\":\"server_error\"}}\n\n",
 		 "{\"error\":{\"code\":529,\"message\":\"m\",\"type\":\"overloaded\"}}"},
-		{&dialect_tgi, "data: {\"error\":\"No \\\"end\\\".\",\"error_type\":\"incomplete_generation_stream\"}\n\n",
+		{&dialect_tgi, "data: {\"error\":\"No \\\"end\\\".\",\"error_type\":\"incomplete_generation_stream\""
+			"}\n\n",
 		 "{\"error\":\"m\",\"error_type\":\"overloaded\"}"},
-		{&dialect_sglang_generate, "data: {\"error\":{\"message\":\"No \\\"end\\\".\"}}\n\n", "{\"error\":{\"message\":\"m\"}}"},
+		{&dialect_sglang_generate, "data: {\"error\":{\"message\":\"No \\\"end\\\".\"}}\n\n",
+			"{\"error\":{\"message\":\"m\"}}"},
 		{&dialect_ai_ui, "data: {\"type\":\"error\",\"errorText\":\"No \\\"end\\\".\"}\n\n",
 		 "{\"type\":\"error\",\"errorText\":\"m\"}"},
 	};
@@ -65,13 +74,16 @@ static void failures(void **state)
 
 static void clocks_and_words_that_are_no_status(void **state)
 {
-	const struct failure late = {.cause = CAUSE_IDLE_TIMEOUT, .code = "soon", .sequence = -1}, busy = {.cause = CAUSE_OVERLOADED, .code = "0504", .status = 429};
+	const struct failure late = {.cause = CAUSE_IDLE_TIMEOUT, .code = "soon", .sequence = -1},
+		busy = {.cause = CAUSE_OVERLOADED, .code = "0504", .status = 429};
 	struct buf out = {0};
 	dialect_put_error_body(&out, &dialect_gemini, &late);
-	assert_string_equal(buf_cstr(&out), "{\"error\":{\"code\":504,\"message\":\"The model server fell silent in the middle of the answer.\",\"status\":\"DEADLINE_EXCEEDED\"}}");
+	assert_string_equal(buf_cstr(&out), "{\"error\":{\"code\":504,\"message\":\"The model server fell silent in"
+		" the middle of the answer.\",\"status\":\"DEADLINE_EXCEEDED\"}}");
 	buf_clear(&out);
 	dialect_put_error_body(&out, &dialect_llamacpp, &busy);
-	assert_string_equal(buf_cstr(&out), "{\"error\":{\"code\":429,\"message\":\"The gateway has no room for this answer.\",\"type\":\"server_error\"}}");
+	assert_string_equal(buf_cstr(&out), "{\"error\":{\"code\":429,\"message\":\"The gateway has no room for thi"
+		"s answer.\",\"type\":\"server_error\"}}");
 	buf_clear(&out);
 	dialect_put_failure(&out, &dialect_openai_responses, &late);
 	assert_non_null(strstr(buf_cstr(&out), "\"sequence_number\":0,\"code\":\"soon\""));
@@ -148,7 +160,8 @@ static void a_supplied_terminator_is_understood(void **state)
 }
 
 #define MESSAGES "[{\"role\":\"system\",\"content\":\"Be <brief>.\"},{\"role\":\"user\",\"content\":\"Hi \\u00e9\"}," \
-	"{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]}," \
+	"{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}" \
+		"]}," \
 	"{\"role\":\"user\",\"content\":\"go on\"}]"
 
 static const struct {
@@ -158,25 +171,33 @@ static const struct {
 	{&dialect_openai_chat, "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\\n\\\"you\\\"\"}],\"stream\":true",
 	 "\"messages\":" MESSAGES ",\"stream\":true"},
 	{&dialect_openai_completions, "\"prompt\":\"Hi\\n\\\"you\\\"\",\"stream\":true", NULL},
-	{&dialect_openai_responses, "\"input\":\"Hi\\n\\\"you\\\"\",\"stream\":true", "\"input\":" MESSAGES ",\"stream\":true"},
-	{&dialect_anthropic, "\"max_tokens\":4096,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\\n\\\"you\\\"\"}],\"stream\":true",
-	 "\"max_tokens\":4096,\"system\":[{\"type\":\"text\",\"text\":\"Be <brief>.\"}],\"messages\":[{\"role\":\"user\",\"content\":\"Hi \\u00e9\"},"
+	{&dialect_openai_responses, "\"input\":\"Hi\\n\\\"you\\\"\",\"stream\":true",
+		"\"input\":" MESSAGES ",\"stream\":true"},
+	{&dialect_anthropic, "\"max_tokens\":4096,\"messages\":[{\"role\":\"user\","
+		"\"content\":\"Hi\\n\\\"you\\\"\"}],\"stream\":true",
+	 "\"max_tokens\":4096,\"system\":[{\"type\":\"text\",\"text\":\"Be <brief>.\"}],"
+	 	"\"messages\":[{\"role\":\"user\",\"content\":\"Hi \\u00e9\"},"
 	 "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]},"
 	 "{\"role\":\"user\",\"content\":\"go on\"}],\"stream\":true"},
 	{&dialect_gemini, "\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"Hi\\n\\\"you\\\"\"}]}]",
-	 "\"systemInstruction\":{\"parts\":[{\"text\":\"Be <brief>.\"}]},\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"Hi \\u00e9\"}]},"
-	 "{\"role\":\"model\",\"parts\":[{\"text\":\"a\"},{\"text\":\"b\"}]},{\"role\":\"user\",\"parts\":[{\"text\":\"go on\"}]}]"},
+	 "\"systemInstruction\":{\"parts\":[{\"text\":\"Be <brief>.\"}]},\"contents\":[{\"role\":\"user\","
+	 	"\"parts\":[{\"text\":\"Hi \\u00e9\"}]},"
+	 "{\"role\":\"model\",\"parts\":[{\"text\":\"a\"},{\"text\":\"b\"}]},{\"role\":\"user\","
+	 	"\"parts\":[{\"text\":\"go on\"}]}]"},
 	{&dialect_ollama_chat, "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\\n\\\"you\\\"\"}],\"stream\":true",
 	 "\"messages\":" MESSAGES ",\"stream\":true"},
 	{&dialect_ollama_generate, "\"prompt\":\"Hi\\n\\\"you\\\"\",\"stream\":true", NULL},
 	{&dialect_llamacpp, "\"prompt\":\"Hi\\n\\\"you\\\"\",\"stream\":true", NULL},
 	{&dialect_tgi, "\"inputs\":\"Hi\\n\\\"you\\\"\"", NULL},
 	{&dialect_sglang_generate, "\"text\":\"Hi\\n\\\"you\\\"\",\"stream\":true", NULL},
-	{&dialect_ai_ui, "\"id\":\"lastword\",\"trigger\":\"submit-message\",\"messages\":[{\"id\":\"m1\",\"role\":\"user\","
+	{&dialect_ai_ui, "\"id\":\"lastword\",\"trigger\":\"submit-message\",\"messages\":[{\"id\":\"m1\","
+		"\"role\":\"user\","
 	 "\"parts\":[{\"type\":\"text\",\"text\":\"Hi\\n\\\"you\\\"\"}]}]",
-	 "\"id\":\"lastword\",\"trigger\":\"submit-message\",\"messages\":[{\"id\":\"m1\",\"role\":\"system\",\"parts\":[{\"type\":\"text\",\"text\":\"Be <brief>.\"}]},"
+	 "\"id\":\"lastword\",\"trigger\":\"submit-message\",\"messages\":[{\"id\":\"m1\",\"role\":\"system\","
+	 	"\"parts\":[{\"type\":\"text\",\"text\":\"Be <brief>.\"}]},"
 	 "{\"id\":\"m2\",\"role\":\"user\",\"parts\":[{\"type\":\"text\",\"text\":\"Hi \\u00e9\"}]},"
-	 "{\"id\":\"m3\",\"role\":\"assistant\",\"parts\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]},"
+	 "{\"id\":\"m3\",\"role\":\"assistant\",\"parts\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\","
+	 	"\"text\":\"b\"}]},"
 	 "{\"id\":\"m4\",\"role\":\"user\",\"parts\":[{\"type\":\"text\",\"text\":\"go on\"}]}]"},
 };
 
@@ -225,15 +246,19 @@ static void questions_of_every_dialect(void **state)
 static void what_cannot_be_said_is_refused(void **state)
 {
 	static const span messages[] = {
-		SPAN("[{\"role\":\"tool\",\"content\":\"x\"}]"), SPAN("[{\"role\":\"user\"}]"), SPAN("[{\"content\":\"x\"}]"),
-		SPAN("[{\"role\":\"user\",\"content\":null}]"), SPAN("[{\"role\":\"user\",\"content\":{}}]"), SPAN("[7]"),
+		SPAN("[{\"role\":\"tool\",\"content\":\"x\"}]"), SPAN("[{\"role\":\"user\"}]"),
+			SPAN("[{\"content\":\"x\"}]"),
+		SPAN("[{\"role\":\"user\",\"content\":null}]"), SPAN("[{\"role\":\"user\",\"content\":{}}]"),
+			SPAN("[7]"),
 		SPAN("[{\"role\":\"a role that is longer than any\",\"content\":\"x\"}]"), SPAN("{}"),
 		SPAN("[{\"role\":\"user\",\"content\":\"x\"},null]"),
 	};
 	static const span parts[] = {
 		SPAN("[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{}}]}]"),
-		SPAN("[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]"), SPAN("[{\"role\":\"user\",\"content\":[]}]"),
-		SPAN("[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":7}]}]"), SPAN("[{\"role\":\"user\",\"content\":[\"x\"]}]"),
+		SPAN("[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]"),
+			SPAN("[{\"role\":\"user\",\"content\":[]}]"),
+		SPAN("[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":7}]}]"),
+			SPAN("[{\"role\":\"user\",\"content\":[\"x\"]}]"),
 	};
 	for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
 		const struct dialect_question q = {.messages = messages[i]};

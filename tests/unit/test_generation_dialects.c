@@ -1,4 +1,5 @@
-/* Every JSON dialect as a whole generation: its transcript is cut at every byte, by framing, by close and by a break, and
+/* Every JSON dialect as a whole generation: its transcript is cut at every byte, by framing,
+	by close and by a break, and
  * what must come of it is computed from the list of frames, never by reading them. */
 #include "play.h"
 
@@ -20,7 +21,8 @@ struct transcript {
 
 static const struct transcript transcripts[] = {
 	{&dialect_openai_chat, {
-		{DATA("{\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}"), "", NOTHING},
+		{DATA("{\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}"), "",
+			NOTHING},
 		{DATA("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}"), "Hi|", NOTHING},
 		{DATA("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\" \\u00e9\"}}]}"), " \xc3\xa9|", NOTHING},
 		{DATA("{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}"), "", FINISH},
@@ -33,7 +35,8 @@ static const struct transcript transcripts[] = {
 		{DATA("[DONE]"), "", END},
 	}},
 	{&dialect_openai_responses, {
-		{NAMED("response.created", ",\"sequence_number\":0,\"response\":{\"status\":\"in_progress\"}"), "", NOTHING},
+		{NAMED("response.created", ",\"sequence_number\":0,\"response\":{\"status\":\"in_progress\"}"), "",
+			NOTHING},
 		{NAMED("response.output_text.delta", ",\"delta\":\"Hi\""), "Hi|", NOTHING},
 		{NAMED("response.reasoning_text.delta", ",\"delta\":\"hm\""), "{hm}|", NOTHING},
 		{NAMED("response.output_text.delta", ",\"delta\":\" you\""), " you|", NOTHING},
@@ -41,19 +44,26 @@ static const struct transcript transcripts[] = {
 	}},
 	{&dialect_anthropic, {
 		{NAMED("message_start", ",\"message\":{\"usage\":{\"input_tokens\":3}}"), "", NOTHING},
-		{NAMED("content_block_start", ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}"), "", NOTHING},
+		{NAMED("content_block_start", ",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}"),
+			"", NOTHING},
 		{NAMED("ping", ""), "", NOTHING},
-		{NAMED("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi\"}"), "Hi|", NOTHING},
-		{NAMED("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" you\"}"), " you|", NOTHING},
+		{NAMED("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi\"}"),
+			"Hi|", NOTHING},
+		{NAMED("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" you\"}"
+			""), " you|", NOTHING},
 		{NAMED("content_block_stop", ",\"index\":0"), "", NOTHING},
-		{NAMED("message_delta", ",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}"), "", FINISH},
+		{NAMED("message_delta", ",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}"
+			""), "", FINISH},
 		{NAMED("message_stop", ""), "", END},
 	}},
 	{&dialect_gemini, {
 		{DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hi\"}]}}]}"), "Hi|", NOTHING},
-		{DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"hm\",\"thought\":true}]}}]}"), "{hm}|", NOTHING},
-		{DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\" you\"}]},\"finishReason\":\"STOP\"}]}"), " you|", FINISH},
-		{DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"!\"}]},\"finishReason\":\"STOP\"}]}"), "!|", FINISH},
+		{DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"hm\",\"thought\":true}]}}]}"),
+			"{hm}|", NOTHING},
+		{DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\" you\"}]},\"finishReason\":\"STOP\"}]}"
+			""), " you|", FINISH},
+		{DATA("{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"!\"}]},\"finishReason\":\"STOP\"}]}"),
+			"!|", FINISH},
 	}},
 	{&dialect_ollama_chat, {
 		{"{\"message\":{\"content\":\"Hi\"},\"done\":false}\n", "Hi|", NOTHING},
@@ -145,7 +155,8 @@ static void open_play(struct play *p, const struct dialect *dialect, enum sse_sy
 {
 	struct generation_rules rules = play_rules(dialect);
 	play_open(p, &rules);
-	generation_head(&p->g, 200, syntax == SSE_NDJSON ? SPAN("application/x-ndjson") : SPAN("text/event-stream"), (span){0});
+	generation_head(&p->g, 200, syntax == SSE_NDJSON ? SPAN("application/x-ndjson") : SPAN("text/event-stream"
+		""), (span){0});
 }
 
 static void play_cut(const struct transcript *t, span bytes, size_t cut, enum ending_body how, size_t slice)

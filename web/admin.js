@@ -111,8 +111,11 @@ function showFigures(now, causes) {
 function showMemory({ journal, limit }) {
 	const bar = at("memory-bar");
 	put(at("memory"), limit ? `${size(journal)} of ${size(limit)}` : size(journal));
+	const share = limit ? Math.min(1, journal / limit) : 0;
 	bar.hidden = !limit;
-	if (limit) Object.assign(bar, { max: limit, low: 0, high: FULL_MEMORY * limit, optimum: 0, value: journal });
+	bar.classList.toggle("full", share > FULL_MEMORY);
+	bar.setAttribute("aria-valuenow", Math.round(100 * share));
+	bar.firstElementChild.style.width = `${100 * share}%`;
 }
 
 function fillEnd(row, { name, kind, sentence, count, recent, routes }) {

@@ -1,5 +1,5 @@
-/* lastword, the gateway. This page is the table of contents: read the configuration, open the worker (its listeners, its model
- * server), say where we listen, serve, drain, end.
+/* lastword, the gateway. This page is the table of contents: read the configuration, open the worker (its listeners,
+ * its model server), say where we listen, serve, drain, end.
  *
  * Exit status: 0 after a drain, 1 for a failure at run time, 2 for a wrong command line or configuration. The line on
  * stdout is for people and scripts alike; it comes when connections are accepted, not before. */
@@ -37,7 +37,8 @@ static void occupy_standard_descriptors(void)
 		close(fd);
 }
 
-/* A viewer is a descriptor and an upstream another one: the limits that were configured must fit into what the system allows. */
+/* A viewer is a descriptor and an upstream another one: the limits that were configured must fit into what the system
+ * allows. */
 static void raise_descriptor_limit(struct config *c)
 {
 	enum { SPARE = 64 };
@@ -57,7 +58,8 @@ static void raise_descriptor_limit(struct config *c)
 		c->limits.streams = streams;
 	if (cut)
 		log_say(LOG_INFO, "limits_cut", "the system allows %llu descriptors: limits are connections %llu, streams %llu",
-		        (unsigned long long)limit.rlim_cur, (unsigned long long)c->limits.connections, (unsigned long long)c->limits.streams);
+		        (unsigned long long)limit.rlim_cur, (unsigned long long)c->limits.connections,
+			(unsigned long long)c->limits.streams);
 }
 
 static void on_model_stopped(void *owner)
@@ -78,7 +80,8 @@ static void on_drained(struct worker *w)
 static void on_terminate(uv_signal_t *signal, int number)
 {
 	struct lastword *l = signal->data;
-	log_say(LOG_INFO, "drain", l->draining ? "second signal: ending at once" : "draining: no new work, running streams go on");
+	log_say(LOG_INFO, "drain", l->draining
+		? "second signal: ending at once" : "draining: no new work, running streams go on");
 	l->draining = true;
 	worker_drain(&l->worker, on_drained);
 }

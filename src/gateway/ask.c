@@ -1,6 +1,6 @@
-/* Two ways to ask. A server of dialect `text` is asked as the mission's is: GET with ?prompt=. Every server with a JSON dialect
- * is asked by POST: the dialect says its smallest body that asks this question for a stream, the caller's own members go up with
- * it where they do not contradict it, and the route's `request:` wins over both. */
+/* Two ways to ask. A server of dialect `text` is asked as the mission's is: GET with ?prompt=. Every server with a
+ * JSON dialect is asked by POST: the dialect says its smallest body that asks this question for a stream, the caller's
+ * own members go up with it where they do not contradict it, and the route's `request:` wins over both. */
 #include "gateway/ask.h"
 
 #include "base/utf8.h"
@@ -68,7 +68,8 @@ static bool make_get(const struct url *url, const struct wanted *q, struct asked
 	return true;
 }
 
-/* The members of the dialect's own smallest body. NULL: the question cannot be put in this dialect, or is no valid UTF-8. */
+/* The members of the dialect's own smallest body. NULL: the question cannot be put in this dialect, or is no valid
+ * UTF-8. */
 static json_t *smallest_body(const struct dialect *d, const struct wanted *q)
 {
 	json_t *messages = json_object_get(q->body, "messages");
@@ -131,7 +132,8 @@ static void put_post_target(const struct url *url, span needed, struct buf *out)
 	}
 }
 
-static bool make_post(const struct route *route, const struct dialect *d, const struct wanted *q, struct asked *out, struct refusal *wrong)
+static bool make_post(const struct route *route, const struct dialect *d, const struct wanted *q, struct asked *out,
+	struct refusal *wrong)
 {
 	json_t *body = merged_body(route, d, q);
 	bool printed = body && json_dump_callback(body, dump, &out->body, JSON_COMPACT) == 0;
@@ -170,9 +172,11 @@ static void put_credential(const struct route *route, const struct dialect *d, s
 static void put_fields(const struct route *route, const struct dialect *d, const struct exchange *x, struct buf *out)
 {
 	span trace = headers_get(exchange_head(x), "traceparent"), host = headers_get(exchange_head(x), "host");
-	buf_printf(out, "Accept: %s\r\nUser-Agent: lastword/%s\r\n", d && d->syntax == SSE_NDJSON ? "application/x-ndjson" : "text/event-stream", LASTWORD_VERSION);
+	buf_printf(out, "Accept: %s\r\nUser-Agent: lastword/%s\r\n", d && d->syntax == SSE_NDJSON
+		? "application/x-ndjson" : "text/event-stream", LASTWORD_VERSION);
 	const char *peer = exchange_peer(x), *colon = strrchr(peer, ':');
-	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon ? (int)(colon - peer) : (int)strlen(peer), peer);
+	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon
+		? (int)(colon - peer) : (int)strlen(peer), peer);
 	if (host.p)
 		buf_printf(out, "X-Forwarded-Host: %.*s\r\n", SPAN_ARG(host));
 	if (trace.p && trace.n <= 128)
@@ -190,16 +194,19 @@ static struct dialect_guess dialect_of(const struct route *route)
 	return dialect_by_path(route->upstream[0].url.path);
 }
 
-bool ask_make(const struct route *route, const struct wanted *q, const struct exchange *x, struct asked *out, struct refusal *wrong)
+bool ask_make(const struct route *route, const struct wanted *q, const struct exchange *x, struct asked *out,
+	struct refusal *wrong)
 {
 	struct dialect_guess guess = dialect_of(route);
 	const struct url *url = &route->upstream[0].url;
 	*out = (struct asked){
 		.request = {.upstream = &route->upstream[0]},
 		.rules = {
-			.dialect = guess.dialect, .not_built = guess.name && !guess.dialect ? guess.name : NULL, .text = route->text,
+			.dialect = guess.dialect, .not_built = guess.name && !guess.dialect ? guess.name : NULL,
+				.text = route->text,
 			.end_marker = route->end_marker, .finish_optional = route->finish_optional, .json = route->json,
-			.queue_comments = route->upstream[0].is_model, .secret = span_str(route->auth_value), .n = 1, .event_limit = route->event_bytes, .stream_limit = route->stream_bytes,
+			.queue_comments = route->upstream[0].is_model, .secret = span_str(route->auth_value), .n = 1,
+				.event_limit = route->event_bytes, .stream_limit = route->stream_bytes,
 		},
 	};
 	put_fields(route, guess.dialect, x, &out->fields);

@@ -1,4 +1,5 @@
-/* How a browser route asks its upstream: from a prompt or messages to a request (ARCHITECTURE.md, "How a browser route asks"). */
+/* How a browser route asks its upstream: from a prompt or messages to a request (ARCHITECTURE.md, "How a browser route
+ * asks"). */
 #ifndef GATEWAY_ASK_H
 #define GATEWAY_ASK_H
 
@@ -29,7 +30,8 @@ struct refusal {
 MUST json_t *ask_parse_body(span body, struct refusal *wrong);
 
 /* false: *wrong says what to answer. asked_finish in both cases. */
-MUST bool ask_make(const struct route *route, const struct wanted *q, const struct exchange *x, struct asked *out, struct refusal *wrong);
+MUST bool ask_make(const struct route *route, const struct wanted *q, const struct exchange *x, struct asked *out,
+	struct refusal *wrong);
 void asked_finish(struct asked *a);
 
 #endif

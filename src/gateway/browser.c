@@ -1,10 +1,10 @@
-/* Starting work: on a browser route a prompt becomes a stream and the exchange its first viewer; POST /streams makes the stream
- * and only says where it is.
+/* Starting work: on a browser route a prompt becomes a stream and the exchange its first viewer; POST /streams makes
+ * the stream and only says where it is.
  *
  * The order of questions is the point. A place comes first: it costs nothing and must be answered even when the gateway
  * is full. Then an idempotency key: it may name work that is already paid. Only then is new work begun, if the
- * guards allow it and there is room. A native EventSource that reads a status other than 200 gives up for good, so "full" is
- * said to it as an empty stream with a retry time: the browser comes back by itself. */
+ * guards allow it and there is room. A native EventSource that reads a status other than 200 gives up for good, so
+ * "full" is said to it as an empty stream with a retry time: the browser comes back by itself. */
 #include "gateway/endpoints.h"
 
 #include "base/log.h"
@@ -79,7 +79,8 @@ static bool attach_by_key(const struct start *s, span scope)
 	if (!entry)
 		return false;
 	if (!shelf_has_digest(entry, s->digest)) {
-		exchange_refuse(s->exchange, 422, "idempotency_key_reused", "That idempotency key was used with another request.");
+		exchange_refuse(s->exchange, 422, "idempotency_key_reused",
+			"That idempotency key was used with another request.");
 		return true;
 	}
 	s->worker->metrics.attached[ATTACHED_BY_KEY]++;
@@ -136,7 +137,8 @@ static bool find_key(struct start *s, struct buf *storage)
 	s->key = key;
 	if (!key.p || key_is_fine(key))
 		return true;
-	exchange_refuse(s->exchange, 400, "bad_idempotency_key", "An idempotency key is 1 to 256 bytes of printable ASCII.");
+	exchange_refuse(s->exchange, 400, "bad_idempotency_key",
+		"An idempotency key is 1 to 256 bytes of printable ASCII.");
 	return false;
 }
 
@@ -201,7 +203,8 @@ struct post {
 static const struct route *named_route(const struct config *c, json_t *name)
 {
 	for (size_t i = 0; i < c->routes; i++)
-		if (c->route[i].kind == ROUTE_BROWSER && (!name || (json_is_string(name) && strcmp(json_string_value(name), c->route[i].path) == 0)))
+		if (c->route[i].kind == ROUTE_BROWSER && (!name || (json_is_string(name) && strcmp(json_string_value(name),
+			c->route[i].path) == 0)))
 			return &c->route[i];
 	return NULL;
 }
@@ -247,7 +250,8 @@ static void free_post(void *memory)
 static void on_post_body(void *owner, span body)
 {
 	struct post *p = owner;
-	struct start s = {.worker = p->worker, .exchange = p->exchange, .route = p->route, .greet = p->route ? greet_viewer : greet_maker};
+	struct start s = {.worker = p->worker, .exchange = p->exchange, .route = p->route, .greet = p->route
+		? greet_viewer : greet_maker};
 	loop_free_later(&p->worker->loop, p, free_post);
 	answer_post(&s, body);
 }

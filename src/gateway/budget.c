@@ -1,8 +1,8 @@
 /* One budget for all streams of a worker, kept by a running sum: live journals and those on the shelf.
  *
  * The order of giving way is the order of what a loss costs: first ended streams that are kept for late readers, oldest
- * first; then new work, refused while it has cost nothing yet; at last the largest live stream, which is told so by its last
- * word, so that the others can end well.
+ * first; then new work, refused while it has cost nothing yet; at last the largest live stream, which is told so by
+ * its last word, so that the others can end well.
  *
  * Invariants
  * 1. worker.live_bytes is the sum of stream.counted_memory over the live streams.

@@ -1,5 +1,5 @@
-/* What each public URL does: one function for each endpoint; site.c has their table. The exchange's host was accepted, its
- * method is one that the table allows, and CORS fields are set. */
+/* What each public URL does: one function for each endpoint; site.c has their table. The exchange's host was accepted,
+ * its method is one that the table allows, and CORS fields are set. */
 #ifndef GATEWAY_ENDPOINTS_H
 #define GATEWAY_ENDPOINTS_H
 
@@ -19,7 +19,8 @@ void streams_delete(struct worker *w, struct exchange *x, const struct route *ro
 
 /* A viewer that comes back with a place (Last-Event-ID or last_event_id). */
 void streams_resume(struct worker *w, struct exchange *x, span place);
-/* The place that a request carries, the header before the query; p is NULL when there is none. storage: for a decoded query. */
+/* The place that a request carries, the header before the query; p is NULL when there is none. storage: for a decoded
+ * query. */
 MUST bool streams_place(struct exchange *x, struct buf *storage, span *place);
 
 /* passthrough.c: any method on a passthrough route. */

@@ -1,6 +1,6 @@
-/* A page anywhere on the web can make a browser send requests to a gateway on the same machine. What it cannot do is forge
- * Host, Origin and Sec-Fetch-Site, so these three decide; requests of programs carry neither Origin nor Sec-Fetch-Site and pass
- * where no browser would leave them out, that is on a loopback listener. */
+/* A page anywhere on the web can make a browser send requests to a gateway on the same machine. What it cannot do is
+ * forge Host, Origin and Sec-Fetch-Site, so these three decide; requests of programs carry neither Origin nor
+ * Sec-Fetch-Site and pass where no browser would leave them out, that is on a loopback listener. */
 #include "gateway/guard.h"
 
 #include <stdio.h>
@@ -15,7 +15,8 @@ static span host_name(span authority)
 
 static bool is_loopback_name(span name)
 {
-	return span_is_nocase(name, "localhost") || span_is(name, "::1") || (span_starts(name, SPAN("127.")) && strspn(name.p, "0123456789.") >= name.n);
+	return span_is_nocase(name, "localhost") || span_is(name, "::1") || (span_starts(name, SPAN("127."))
+		&& strspn(name.p, "0123456789.") >= name.n);
 }
 
 static bool is_in(const struct words *list, span word)
@@ -34,9 +35,11 @@ bool guard_host(const struct worker *w, struct exchange *x)
 	if (!host.p && exchange_head(x)->minor == 0)
 		return true; /* HTTP/1.0 has no Host; no browser speaks it */
 	bool ours = w->config->hosts.n ? is_in(&w->config->hosts, name)
-	                               : is_loopback_name(name) || span_eq_nocase(name, host_name(span_str(server_name(w->front))));
+	                               : is_loopback_name(name) || span_eq_nocase(name,
+		host_name(span_str(server_name(w->front))));
 	if (!ours)
-		exchange_refuse(x, 421, "unknown_host", "This gateway does not answer for that host name; names are listed in the configuration under hosts.");
+		exchange_refuse(x, 421, "unknown_host",
+			"This gateway does not answer for that host name; names are listed in the configuration under hosts.");
 	return ours;
 }
 
@@ -66,11 +69,13 @@ void guard_preflight(const struct worker *w, struct exchange *x, const char *met
 {
 	span origin = headers_get(exchange_head(x), "origin");
 	if (!origin.p || !is_allowed_origin(w, x, origin)) {
-		exchange_refuse(x, 403, "origin", "Pages of that origin may not ask here; origins are listed in the configuration under allow_origins.");
+		exchange_refuse(x, 403, "origin",
+			"Pages of that origin may not ask here; origins are listed in the configuration under allow_origins.");
 		return;
 	}
 	exchange_field(x, "Access-Control-Allow-Methods", span_str(methods));
-	exchange_field(x, "Access-Control-Allow-Headers", SPAN("Last-Event-ID, Authorization, Content-Type, Idempotency-Key"));
+	exchange_field(x, "Access-Control-Allow-Headers",
+		SPAN("Last-Event-ID, Authorization, Content-Type, Idempotency-Key"));
 	exchange_field(x, "Access-Control-Max-Age", SPAN("600"));
 	exchange_answer(x, 204, NULL, (span){0});
 }

@@ -1,5 +1,5 @@
-/* Who may ask, and who may start paid work (ARCHITECTURE.md, "Guards"): the name that was asked for, and the origin of the page
- * that asks. */
+/* Who may ask, and who may start paid work (ARCHITECTURE.md, "Guards"): the name that was asked for, and the origin of
+ * the page that asks. */
 #ifndef GATEWAY_GUARD_H
 #define GATEWAY_GUARD_H
 

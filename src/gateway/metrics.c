@@ -1,6 +1,7 @@
-/* The gateway's figures in Prometheus text. Each family has one function row; a family is always printed, with zeros, so that
- * an alert on it never meets a hole. What is gauged is asked from its owner at the time of printing, so no gauge can
- * drift. Only causes that a route has seen are printed, besides `finished`: two dozen causes times routes of zeros help nobody. */
+/* The gateway's figures in Prometheus text. Each family has one function row; a family is always printed, with zeros,
+ * so that an alert on it never meets a hole. What is gauged is asked from its owner at the time of printing, so no
+ * gauge can drift. Only causes that a route has seen are printed, besides `finished`: two dozen causes times routes of
+ * zeros help nobody. */
 #include "gateway/metrics.h"
 
 #include "gateway/worker.h"
@@ -8,7 +9,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static const double bounds[HISTOGRAM_BUCKETS] = {1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1, 3, 10, 30};
+static const double bounds[HISTOGRAM_BUCKETS] = {1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1, 3, 10,
+	30};
 
 void metrics_init(struct metrics *m) { *m = (struct metrics){0}; }
 
@@ -72,7 +74,8 @@ static void one(struct buf *out, const char *name, const char *type, const char 
 	buf_printf(out, "lastword_%s %" PRIu64 "\n", name, value);
 }
 
-static void labelled(struct buf *out, const char *name, const char *help, const char *label, const char *const *values, const uint64_t *counts, size_t n)
+static void labelled(struct buf *out, const char *name, const char *help, const char *label,
+	const char *const *values, const uint64_t *counts, size_t n)
 {
 	family(out, name, "counter", help);
 	for (size_t i = 0; i < n; i++)
@@ -87,7 +90,9 @@ static void histogram(struct buf *out, const char *name, const char *help, const
 		below += h->bucket[i];
 		buf_printf(out, "lastword_%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, bounds[i], below);
 	}
-	buf_printf(out, "lastword_%s_bucket{le=\"+Inf\"} %" PRIu64 "\nlastword_%s_sum %.9g\nlastword_%s_count %" PRIu64 "\n", name, h->count,
+	buf_printf(out,
+		"lastword_%s_bucket{le=\"+Inf\"} %" PRIu64 "\nlastword_%s_sum %.9g\nlastword_%s_count %" PRIu64 "\n", name,
+			h->count,
 	           name, h->sum, name, h->count);
 }
 
@@ -101,14 +106,16 @@ static void routes(struct buf *out, const struct metrics *m)
 		for (int cause = CAUSE_NONE + 1; cause < CAUSES; cause++) {
 			uint64_t n = m->route[i].ended[cause];
 			if (n || cause == CAUSE_FINISHED)
-				buf_printf(out, "lastword_streams_ended_total{%s,end=\"%s\",cause=\"%s\"} %" PRIu64 "\n", m->route[i].label,
+				buf_printf(out, "lastword_streams_ended_total{%s,end=\"%s\",cause=\"%s\"} %" PRIu64 "\n",
+					m->route[i].label,
 				           cause_end_name(cause_row((enum cause)cause)->end), cause_name((enum cause)cause), n);
 		}
 }
 
 void metrics_print(struct buf *out, const struct worker *w)
 {
-	static const char *const results[] = {"live", "kept", "forgotten", "ended"}, *const ways[] = {"id", "key"}, *const ends[] = {"clean", "cut"};
+	static const char *const results[] = {"live", "kept", "forgotten", "ended"}, *const ways[] = {"id", "key"},
+		*const ends[] = {"clean", "cut"};
 	const struct metrics *m = &w->metrics;
 	routes(out, m);
 	one(out, "streams_live", "gauge", "Streams that have not ended.", w->shelf.live);
@@ -117,13 +124,15 @@ void metrics_print(struct buf *out, const struct worker *w)
 	one(out, "events_total", "counter", "Events written into journals.", m->events);
 	one(out, "event_bytes_total", "counter", "Bytes of text in them.", m->event_bytes);
 	labelled(out, "resumes_total", "Viewers that came back with a place.", "result", results, m->resumes, RESUMES);
-	labelled(out, "attached_total", "Requests that joined a stream instead of starting one.", "by", ways, m->attached, ATTACHED_WAYS);
+	labelled(out, "attached_total", "Requests that joined a stream instead of starting one.", "by", ways, m->attached,
+		ATTACHED_WAYS);
 	one(out, "events_unwatched_total", "counter", "Events generated while nobody watched.", m->events_unwatched);
 	labelled(out, "piped_total", "Answers passed on unjudged, by how they ended.", "end", ends, m->piped, PIPED_ENDS);
 	family(out, "memory_bytes", "gauge", "Memory that grows with use.");
 	buf_printf(out, "lastword_memory_bytes{kind=\"journal\"} %" PRIu64 "\n", worker_journal_bytes(w));
 	histogram(out, "first_event_seconds", "From a stream's start to its first event with meaning.", &m->first_event);
-	histogram(out, "added_latency_seconds", "From an event's arrival to its writing to the viewers that were ready.", &m->added_latency);
+	histogram(out, "added_latency_seconds", "From an event's arrival to its writing to the viewers that were ready.",
+		&m->added_latency);
 	family(out, "build_info", "gauge", "Which lastword this is.");
 	buf_printf(out, "lastword_build_info{version=\"%s\"} 1\n", LASTWORD_VERSION);
 }

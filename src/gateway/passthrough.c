@@ -1,7 +1,8 @@
-/* A passthrough route: the client's request goes up in its own dialect, what comes back goes down as it is. Nothing is judged
- * here yet: an answer is piped, its end is mirrored (clean stays clean, cut stays cut) and counted as unjudged.
+/* A passthrough route: the client's request goes up in its own dialect, what comes back goes down as it is. Nothing is
+ * judged here yet: an answer is piped, its end is mirrored (clean stays clean, cut stays cut) and counted as unjudged.
  *
- * Bytes wait in two places only, the exchange's and the fetch's out-buffers; when one is full the other side is not read.
+ * Bytes wait in two places only, the exchange's and the fetch's out-buffers; when one is full the other side is not
+ * read.
  *
  * Invariants
  * 1. A pipe has an exchange until that is answered, broken or gone, and a fetch until that has ended; it ends when
@@ -67,7 +68,8 @@ static void fail(struct pipe *p, enum cause cause, const char *detail)
 
 static bool is_ours(span name)
 {
-	static const char *const made_anew[] = {"content-length", "transfer-encoding", "date", "connection", "keep-alive", "server"};
+	static const char *const made_anew[] = {"content-length", "transfer-encoding", "date", "connection", "keep-alive",
+		"server"};
 	for (size_t i = 0; i < sizeof made_anew / sizeof *made_anew; i++)
 		if (span_is_nocase(name, made_anew[i]))
 			return true;
@@ -123,7 +125,8 @@ static void on_end(void *owner, enum fetch_end how, const char *detail)
 		close_pipe(p);
 		exchange_end(x);
 	} else
-		fail(p, how == FETCH_REFUSED ? CAUSE_REFUSED : how == FETCH_TLS ? CAUSE_TLS : how == FETCH_MALFORMED ? CAUSE_PROTOCOL : CAUSE_CUT, detail);
+		fail(p, how == FETCH_REFUSED ? CAUSE_REFUSED : how == FETCH_TLS ? CAUSE_TLS : how == FETCH_MALFORMED
+			? CAUSE_PROTOCOL : CAUSE_CUT, detail);
 }
 
 static void on_connected(void *owner)
@@ -182,7 +185,8 @@ static void on_total_timeout(void *owner) { fail(owner, CAUSE_TOTAL_TIMEOUT, NUL
 
 static bool is_credential(span name)
 {
-	static const char *const names[] = {"authorization", "proxy-authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "lastword-key"};
+	static const char *const names[] = {"authorization", "proxy-authorization", "x-api-key", "x-goog-api-key",
+		"api-key", "cookie", "lastword-key"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (span_is_nocase(name, names[i]))
 			return true;
@@ -191,7 +195,8 @@ static bool is_credential(span name)
 
 static bool stays_here(const struct pipe *p, const struct http_head *head, span name)
 {
-	return headers_is_hop_by_hop(head, name) || span_is_nocase(name, "host") || span_is_nocase(name, "content-length") ||
+	return headers_is_hop_by_hop(head, name) || span_is_nocase(name, "host") || span_is_nocase(name,
+		"content-length") ||
 	       span_is_nocase(name, "accept-encoding") || span_is_nocase(name, "expect") || span_find(name, '_') < name.n ||
 	       (name.n >= 12 && span_is_nocase(span_first(name, 12), "x-forwarded-")) ||
 	       (is_credential(name) && p->route->auth != AUTH_CLIENT);
@@ -204,7 +209,8 @@ static void put_fields(const struct pipe *p, struct buf *out)
 	for (size_t i = 0; i < head->fields_n; i++)
 		if (!stays_here(p, head, head->fields[i].name))
 			buf_printf(out, "%.*s: %.*s\r\n", SPAN_ARG(head->fields[i].name), SPAN_ARG(head->fields[i].value));
-	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon ? (int)(colon - peer) : (int)strlen(peer), peer);
+	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon
+		? (int)(colon - peer) : (int)strlen(peer), peer);
 	if (p->route->auth_value && !p->route->auth_header)
 		buf_printf(out, "Authorization: Bearer %s\r\n", p->route->auth_value);
 	else if (p->route->auth_value)
@@ -243,7 +249,11 @@ static void put_target(const struct pipe *p, struct buf *out)
 	}
 }
 
-static uint64_t body_limit(const struct worker *w) { return w->config->limits.body_bytes ? w->config->limits.body_bytes : UINT64_MAX; }
+static uint64_t body_limit(const struct worker *w)
+{
+	return w->config->limits.body_bytes
+		? w->config->limits.body_bytes : UINT64_MAX;
+}
 
 static void begin(struct pipe *p)
 {
@@ -253,7 +263,8 @@ static void begin(struct pipe *p)
 	put_target(p, &target);
 	put_fields(p, &fields);
 	struct fetch_request request = {
-		.upstream = &p->route->upstream[0], .method = head->method, .target = buf_span(&target), .fields = buf_span(&fields),
+		.upstream = &p->route->upstream[0], .method = head->method, .target = buf_span(&target),
+			.fields = buf_span(&fields),
 		.body_follows = has_body, .length = head->framing == HTTP_LENGTH ? (int64_t)head->length : -1,
 	};
 	if (!target.failed && !fields.failed)

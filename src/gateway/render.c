@@ -1,6 +1,6 @@
-/* The browser's view of a stream. A block is printed from the journal each time it is sent, since ids and line splitting
- * cost less than a second copy of every stream would; viewers of one stream that stand at the same place share what was
- * printed (stream.c).
+/* The browser's view of a stream. A block is printed from the journal each time it is sent, since ids and line
+ * splitting cost less than a second copy of every stream would; viewers of one stream that stand at the same place
+ * share what was printed (stream.c).
  *
  * The two last words are `close` and `failed`. `error` would collide with EventSource's own event, so no block is
  * ever named that. */
@@ -34,7 +34,8 @@ void render_event(struct buf *out, span id, uint32_t n, enum journal_kind kind, 
 	buf_put_byte(out, '\n');
 }
 
-void render_progress(struct buf *out, int queue) { buf_printf(out, "event: progress\ndata: {\"queue\":%d}\n\n", queue); }
+void render_progress(struct buf *out, int queue) { buf_printf(out, "event: progress\ndata: {\"queue\":%d}\n\n",
+	queue); }
 
 static void put_string_or_null(struct buf *out, const char *name, const char *value)
 {
@@ -65,7 +66,8 @@ static void put_failure(struct buf *out, const struct last_word *word)
 void render_ending(struct buf *out, const struct last_word *word)
 {
 	put_judgement(out, word);
-	buf_printf(out, ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"crc32\":\"%08" PRIx32 "\"", word->events, word->bytes, word->crc32);
+	buf_printf(out, ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"crc32\":\"%08" PRIx32 "\"", word->events,
+		word->bytes, word->crc32);
 	if (cause_row(word->cause)->end == END_FAILED)
 		put_failure(out, word);
 }
@@ -87,7 +89,8 @@ void render_forgotten(struct buf *out, uint64_t retry_ms, span place)
 			id.n = i;
 			break;
 		}
-	buf_printf(out, "retry: %" PRIu64 "\nid: %.*s\n\nevent: failed\nid: %.*s.end\ndata: {", retry_ms, SPAN_ARG(place), SPAN_ARG(id));
+	buf_printf(out, "retry: %" PRIu64 "\nid: %.*s\n\nevent: failed\nid: %.*s.end\ndata: {", retry_ms, SPAN_ARG(place),
+		SPAN_ARG(id));
 	put_judgement(out, &word);
 	put_failure(out, &word);
 	buf_put(out, SPAN("}\n\n"));

@@ -1,4 +1,5 @@
-/* How a stream looks to a browser (ARCHITECTURE.md, "The browser stream"): blocks of an event stream, appended to a buffer. */
+/* How a stream looks to a browser (ARCHITECTURE.md, "The browser stream"): blocks of an event stream, appended to a
+ * buffer. */
 #ifndef GATEWAY_RENDER_H
 #define GATEWAY_RENDER_H
 
@@ -6,7 +7,8 @@
 #include "stream/id.h"
 #include "stream/journal.h"
 
-/* The first block of every answer: the retry time and, without dispatching anything, the place from which it goes on. */
+/* The first block of every answer: the retry time and, without dispatching anything, the place from which it goes on.
+ * */
 void render_first(struct buf *out, uint64_t retry_ms, span id, uint64_t n);
 
 void render_event(struct buf *out, span id, uint32_t n, enum journal_kind kind, bool json, span text);

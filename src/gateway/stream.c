@@ -1,12 +1,15 @@
-/* The joint of a stream: what the run reports becomes wakes for the viewers, what the viewers do becomes reasons to go on or
- * to stop, and the end becomes a log line, counts, and a place on the shelf.
+/* The joint of a stream: what the run reports becomes wakes for the viewers, what the viewers do becomes reasons to go
+ * on or to stop, and the end becomes a log line, counts, and a place on the shelf.
  *
- * Leaving is not stopping: when the last viewer has gone the upstream is cancelled only after `grace`, and a viewer that comes
- * back in time cancels the cancelling. The wake is a task, so that all that arrives in one turn goes out in one write.
+ * Leaving is not stopping: when the last viewer has gone the upstream is cancelled only after `grace`, and a viewer
+ * that comes back in time cancels the cancelling. The wake is a task, so that all that arrives in one turn goes out in
+ * one write.
  *
  * Invariants
- * 1. A stream is on the worker's list of live ones exactly until its journal is sealed, and on the shelf until it is dropped.
- * 2. It is dropped only when sealed. A viewer that still reads a dropped stream's last events keeps it alive: memory goes when the shelf has let
+ * 1. A stream is on the worker's list of live ones exactly until its journal is sealed, and on the shelf until it is
+ *    dropped.
+ * 2. It is dropped only when sealed. A viewer that still reads a dropped stream's last events keeps it alive: memory
+ *    goes when the shelf has let
  *    go of it and the last viewer has left.
  * 3. The log has one line for each stream, at its end; never a word of prompt or answer. */
 #include "gateway/viewer.h"
@@ -44,7 +47,11 @@ void stream_drop(struct shelf_entry *entry)
 		release(s);
 }
 
-static int64_t ms_between(uint64_t from_ns, uint64_t to_ns) { return from_ns && to_ns >= from_ns ? (int64_t)((to_ns - from_ns) / 1000000) : -1; }
+static int64_t ms_between(uint64_t from_ns, uint64_t to_ns)
+{
+	return from_ns && to_ns >= from_ns
+		? (int64_t)((to_ns - from_ns) / 1000000) : -1;
+}
 
 static void log_ms(struct log_line *l, const char *name, uint64_t from_ns, uint64_t to_ns)
 {
@@ -60,7 +67,8 @@ static void log_usage(struct log_line *l, const struct seen *seen)
 		log_number(l, "completion_tokens", seen->completion_tokens);
 }
 
-/* What an upstream says of its own error may quote the prompt, so only its type and code are logged; the viewer is told all. */
+/* What an upstream says of its own error may quote the prompt, so only its type and code are logged; the viewer is
+ * told all. */
 static void log_why(struct log_line *l, const struct last_word *word, const struct seen *seen)
 {
 	const struct cause_row *row = cause_row(word->cause);
@@ -107,7 +115,8 @@ static void warn_of_newlines(struct stream *s)
 	if (!s->generation.no_field_lines || *warned)
 		return;
 	*warned = true;
-	log_say(LOG_WARN, "no_field_lines", "the upstream of %s sends lines that are no field of an event stream, so text is lost: it writes raw newlines "
+	log_say(LOG_WARN, "no_field_lines",
+		"the upstream of %s sends lines that are no field of an event stream, so text is lost: it writes raw newlines "
 	        "inside data:, each line of a token needs its own data:", s->route->path);
 }
 
@@ -186,10 +195,12 @@ static void wake(void *owner)
 static void on_nobody_there(void *owner)
 {
 	struct stream *s = owner;
-	stream_end(s, CAUSE_ABANDONED, s->had_viewer ? "The last viewer left and none came back in time." : "No viewer came in time.");
+	stream_end(s, CAUSE_ABANDONED, s->had_viewer
+		? "The last viewer left and none came back in time." : "No viewer came in time.");
 }
 
-struct stream *stream_start(struct worker *w, const struct route *route, const struct fetch_request *request, const struct generation_rules *rules,
+struct stream *stream_start(struct worker *w, const struct route *route, const struct fetch_request *request,
+	const struct generation_rules *rules,
                             const char *peer)
 {
 	struct stream *s = calloc(1, sizeof *s);
@@ -256,7 +267,8 @@ static void print_usage(struct buf *out, const struct seen *seen)
 		buf_put(out, SPAN(",\"usage\":null"));
 		return;
 	}
-	buf_printf(out, ",\"usage\":{\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64 "}", seen->prompt_tokens < 0 ? 0 : seen->prompt_tokens,
+	buf_printf(out, ",\"usage\":{\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64 "}",
+		seen->prompt_tokens < 0 ? 0 : seen->prompt_tokens,
 	           seen->completion_tokens < 0 ? 0 : seen->completion_tokens);
 }
 
@@ -269,7 +281,8 @@ void stream_print_state(const struct stream *s, struct buf *out)
 		render_ending(out, word);
 	else {
 		journal_tally(s->journal, &tally);
-		buf_printf(out, "\"end\":null,\"cause\":null,\"finish\":null,\"proof\":null,\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"crc32\":\"%08" PRIx32 "\"",
+		buf_printf(out,
+			"\"end\":null,\"cause\":null,\"finish\":null,\"proof\":null,\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"crc32\":\"%08" PRIx32 "\"",
 		           tally.events, tally.bytes, tally.crc32);
 	}
 	print_usage(out, &s->generation.reader.seen);

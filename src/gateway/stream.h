@@ -1,5 +1,5 @@
-/* A stream in the gateway: its journal, the generation that writes it, and the viewers that read it. It lives while it is
- * written and then, kept on the shelf, for late readers. Belongs to its worker's thread. */
+/* A stream in the gateway: its journal, the generation that writes it, and the viewers that read it. It lives while it
+ * is written and then, kept on the shelf, for late readers. Belongs to its worker's thread. */
 #ifndef GATEWAY_STREAM_H
 #define GATEWAY_STREAM_H
 
@@ -35,7 +35,8 @@ struct stream {
 static inline span stream_id(const struct stream *s) { return span_of(s->entry.id.text, ID_LENGTH); }
 
 /* Starts a generation on a browser route. NULL when there is no memory. */
-struct stream *stream_start(struct worker *w, const struct route *route, const struct fetch_request *request, const struct generation_rules *rules,
+struct stream *stream_start(struct worker *w, const struct route *route, const struct fetch_request *request,
+	const struct generation_rules *rules,
                             const char *peer);
 
 struct stream *stream_find(struct worker *w, span id);

@@ -1,6 +1,6 @@
-/* /streams/ID, and coming back. An id is a capability: who has it may read and stop the stream, so nothing here asks where the
- * request comes from. What a place leads to is a table: ended for good (204), live or kept (go on behind it), anything else is
- * forgotten, and paid work is never started a second time. */
+/* /streams/ID, and coming back. An id is a capability: who has it may read and stop the stream, so nothing here asks
+ * where the request comes from. What a place leads to is a table: ended for good (204), live or kept (go on behind
+ * it), anything else is forgotten, and paid work is never started a second time. */
 #include "gateway/endpoints.h"
 
 #include "gateway/render.h"
@@ -58,7 +58,8 @@ void streams_resume(struct worker *w, struct exchange *x, span place)
 	struct stream *s;
 	switch (id_parse_place(place, &id, &n)) {
 	case PLACE_BAD:
-		exchange_refuse(x, 400, "bad_last_event_id", "That Last-Event-ID was never given out here; expected ID.n or ID.end.");
+		exchange_refuse(x, 400, "bad_last_event_id",
+			"That Last-Event-ID was never given out here; expected ID.n or ID.end.");
 		return;
 	case PLACE_END:
 		w->metrics.resumes[RESUME_ENDED]++;
@@ -91,10 +92,15 @@ static void answer_state(struct exchange *x, const struct stream *s)
 	buf_finish(&out);
 }
 
-static void refuse_unknown(struct exchange *x) { exchange_refuse(x, 404, "unknown_stream", "No stream of that id is kept here."); }
+static void refuse_unknown(struct exchange *x) { exchange_refuse(x, 404, "unknown_stream",
+	"No stream of that id is kept here."); }
 
 /* The place belongs to the stream that the URL names. */
-static bool is_place_of(span place, span id) { return span_starts(place, id) && place.n > id.n && place.p[id.n] == '.'; }
+static bool is_place_of(span place, span id)
+{
+	return span_starts(place, id) && place.n > id.n
+		&& place.p[id.n] == '.';
+}
 
 static void get_stream(struct worker *w, struct exchange *x, span place)
 {
@@ -119,7 +125,8 @@ static void get_stream(struct worker *w, struct exchange *x, span place)
 /* JSON is answered to those who ask for it and would not rather read the stream. */
 static bool wants_state(const struct http_head *head)
 {
-	return headers_accepts(head, "application/json") == ACCEPT_NAMED && headers_accepts(head, "text/event-stream") != ACCEPT_NAMED;
+	return headers_accepts(head, "application/json") == ACCEPT_NAMED && headers_accepts(head,
+		"text/event-stream") != ACCEPT_NAMED;
 }
 
 void streams_get(struct worker *w, struct exchange *x, const struct route *route)
@@ -130,7 +137,8 @@ void streams_get(struct worker *w, struct exchange *x, const struct route *route
 	span place;
 	if (url_query_get(exchange_target(x)->query, "as", &as) != URL_ABSENT) {
 		if (s)
-			exchange_refuse(x, 406, "not_passthrough", "That stream was not started on a passthrough route; there are no upstream frames of it.");
+			exchange_refuse(x, 406, "not_passthrough",
+				"That stream was not started on a passthrough route; there are no upstream frames of it.");
 		else
 			refuse_unknown(x);
 	} else if (wants_state(head)) {

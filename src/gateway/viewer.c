@@ -1,8 +1,9 @@
 /* Reading a stream over an exchange.
  *
- * viewer_pull is the only place that puts anything: it is called at the end of each turn in which the journal grew, and when
- * the exchange has room again. What it prints lands in the worker's scratch buffer; viewers of one stream that stand at
- * the same event and have room for it take the same bytes (the key beside the scratch says what is in it).
+ * viewer_pull is the only place that puts anything: it is called at the end of each turn in which the journal grew,
+ * and when the exchange has room again. What it prints lands in the worker's scratch buffer; viewers of one stream
+ * that stand at the same event and have room for it take the same bytes (the key beside the scratch says what is in
+ * it).
  *
  * Invariants
  * 1. Events go out in order, each whole, none twice; the last word only after the last event.
@@ -76,7 +77,8 @@ static bool print_due(struct viewer *v, size_t room)
 /* The scratch holds exactly what this viewer needs: everything from its place to the journal's end. */
 static bool can_share(const struct viewer *v, size_t room)
 {
-	return printed.stream == v->stream && printed.from == v->cursor.next && printed.to == journal_count(v->stream->journal) + 1 &&
+	return printed.stream == v->stream && printed.from == v->cursor.next
+		&& printed.to == journal_count(v->stream->journal) + 1 &&
 	       v->stream->worker->scratch.n <= room;
 }
 
@@ -159,18 +161,20 @@ static void on_gone(void *owner) { leave(owner); }
 
 static const struct exchange_events events = {.on_room = on_room, .on_gone = on_gone};
 
-/* An HTTP/1.0 viewer, most often a proxy with its defaults, cannot see a break: its bodies end by close. Said once for each
- * address (of the last 64). */
+/* An HTTP/1.0 viewer, most often a proxy with its defaults, cannot see a break: its bodies end by close. Said once for
+ * each address (of the last 64). */
 static void warn_of_http10(struct viewer *v)
 {
 	struct worker *w = v->stream->worker;
 	const char *peer = exchange_peer(v->exchange), *colon = strrchr(peer, ':');
 	span address = span_of(peer, colon ? (size_t)(colon - peer) : strlen(peer));
-	uint32_t hash = libdeflate_crc32(0, address.p, address.n), *slot = &w->old_peers[hash % (sizeof w->old_peers / sizeof *w->old_peers)];
+	uint32_t hash = libdeflate_crc32(0, address.p, address.n),
+		*slot = &w->old_peers[hash % (sizeof w->old_peers / sizeof *w->old_peers)];
 	if (exchange_head(v->exchange)->minor >= 1 || *slot == hash)
 		return;
 	*slot = hash;
-	log_say(LOG_WARN, "http_1_0", "%.*s reads a stream over HTTP/1.0, where a break looks like an end; a proxy should speak HTTP/1.1 to lastword", SPAN_ARG(address));
+	log_say(LOG_WARN, "http_1_0",
+		"%.*s reads a stream over HTTP/1.0, where a break looks like an end; a proxy should speak HTTP/1.1 to lastword", SPAN_ARG(address));
 }
 
 static void begin(struct viewer *v, uint32_t taken)

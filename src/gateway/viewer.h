@@ -1,5 +1,5 @@
-/* A viewer: one exchange that reads one stream as a browser stream. It pulls: when its exchange has room it takes what is due
- * from the journal, at its own pace; a slow one costs nothing to the others. */
+/* A viewer: one exchange that reads one stream as a browser stream. It pulls: when its exchange has room it takes what
+ * is due from the journal, at its own pace; a slow one costs nothing to the others. */
 #ifndef GATEWAY_VIEWER_H
 #define GATEWAY_VIEWER_H
 

@@ -1,8 +1,9 @@
 /* A worker's life: open, serve, drain, close.
  *
- * Draining takes no new work but goes on serving what lives: running streams run to their end, viewers may come back to them,
- * state is told and Stop works. When the last stream has ended and nobody reads any more, or `drain` is over and the rest was
- * told failed/shutdown, the worker says so; a little time is then left for last words to reach their readers. */
+ * Draining takes no new work but goes on serving what lives: running streams run to their end, viewers may come back
+ * to them, state is told and Stop works. When the last stream has ended and nobody reads any more, or `drain` is over
+ * and the rest was told failed/shutdown, the worker says so; a little time is then left for last words to reach their
+ * readers. */
 #include "gateway/worker.h"
 
 #include "base/clock.h"
@@ -89,7 +90,8 @@ void worker_drain(struct worker *w, void (*on_drained)(struct worker *w))
 
 bool worker_is_full(const struct worker *w)
 {
-	return w->draining || budget_is_tight(w) || (w->config->limits.streams && w->shelf.live >= w->config->limits.streams);
+	return w->draining || budget_is_tight(w) || (w->config->limits.streams
+		&& w->shelf.live >= w->config->limits.streams);
 }
 
 uint64_t worker_journal_bytes(const struct worker *w) { return w->shelf.kept_bytes + w->live_bytes; }
@@ -99,7 +101,8 @@ static bool start_model(struct worker *w, const struct config *c, char *why, siz
 	if (!config_wants_model(c))
 		return true;
 	struct model_options o = {
-		.file = c->model.file, .context = c->model.context, .slots = c->model.slots, .queue = c->model.queue, .threads = c->model.threads,
+		.file = c->model.file, .context = c->model.context, .slots = c->model.slots, .queue = c->model.queue,
+			.threads = c->model.threads,
 	};
 	w->model = model_start(&w->loop, &o, why, why_bytes);
 	pool_set_model(w->pool, w->model);
@@ -111,7 +114,8 @@ static void warm_names(struct worker *w)
 	for (size_t i = 0; i < w->config->routes; i++)
 		for (size_t k = 0; k < w->config->route[i].upstreams; k++) {
 			const struct upstream *u = &w->config->route[i].upstream[k];
-			if (!u->is_model && u->url.scheme != URL_UNIX && strspn(u->url.host.p, "0123456789.:abcdefABCDEF") < u->url.host.n)
+			if (!u->is_model && u->url.scheme != URL_UNIX && strspn(u->url.host.p,
+				"0123456789.:abcdefABCDEF") < u->url.host.n)
 				resolver_warm(w->names, u->url.host);
 		}
 }
@@ -120,7 +124,8 @@ static bool open_servers(struct worker *w, char *why, size_t why_bytes)
 {
 	const struct config *c = w->config;
 	char reason[200] = "";
-	w->front = server_open(&w->loop, c->listen, (struct server_limits){.request_line = REQUEST_LINE_BYTES, .connections = c->limits.connections},
+	w->front = server_open(&w->loop, c->listen, (struct server_limits){.request_line = REQUEST_LINE_BYTES,
+		.connections = c->limits.connections},
 	                       (struct site){site_on_request, w, "public"}, reason, sizeof reason);
 	if (!w->front) {
 		snprintf(why, why_bytes, "cannot listen on %s: %s", c->listen, reason);
@@ -128,7 +133,8 @@ static bool open_servers(struct worker *w, char *why, size_t why_bytes)
 	}
 	if (!c->admin)
 		return true;
-	w->admin = server_open(&w->loop, c->admin, (struct server_limits){0}, (struct site){admin_on_request, w, "admin"}, reason, sizeof reason);
+	w->admin = server_open(&w->loop, c->admin, (struct server_limits){0}, (struct site){admin_on_request, w, "admin"},
+		reason, sizeof reason);
 	if (!w->admin)
 		snprintf(why, why_bytes, "cannot listen on %s for the admin endpoints: %s", c->admin, reason);
 	return w->admin;
@@ -171,7 +177,8 @@ bool worker_take_config(struct worker *w, struct config *c, char *why, size_t wh
 	say_unchanged("listen", same(old->listen, c->listen));
 	say_unchanged("admin", same(old->admin, c->admin));
 	say_unchanged("limits.connections", old->limits.connections == c->limits.connections);
-	say_unchanged("model", same(old->model.file, c->model.file) && old->model.context == c->model.context && old->model.slots == c->model.slots &&
+	say_unchanged("model", same(old->model.file, c->model.file) && old->model.context == c->model.context
+		&& old->model.slots == c->model.slots &&
 	                           old->model.queue == c->model.queue && old->model.threads == c->model.threads);
 	metrics_adopt(&w->metrics, c);
 	config_drop(w->config);

@@ -39,13 +39,13 @@ struct worker {
 /* Opens the listeners. false: why says what failed, in one sentence. */
 MUST bool worker_open(struct worker *w, struct config *c, char *why, size_t why_bytes);
 
-/* New work goes by the new configuration, of which one hold is taken over; running streams keep the one they began with. What
- * cannot change while the process lives (listeners, workers, the model) stays as it was. false: nothing was changed, why
- * says why (c is dropped). */
+/* New work goes by the new configuration, of which one hold is taken over; running streams keep the one they began
+ * with. What cannot change while the process lives (listeners, workers, the model) stays as it was. false: nothing was
+ * changed, why says why (c is dropped). */
 MUST bool worker_take_config(struct worker *w, struct config *c, char *why, size_t why_bytes);
 
-/* No new work from now on; on_drained is called when the last stream has ended and was read, at the latest when `drain` is
- * over: then the rest is told failed/shutdown. Called a second time: that happens at once. */
+/* No new work from now on; on_drained is called when the last stream has ended and was read, at the latest when
+ * `drain` is over: then the rest is told failed/shutdown. Called a second time: that happens at once. */
 void worker_drain(struct worker *w, void (*on_drained)(struct worker *w));
 
 void worker_close(struct worker *w);

@@ -1,14 +1,15 @@
 /* One byte stream over a socket, on libuv.
  *
- * Writing: conn_put gathers, and a task at the end of the turn tries one write; what the kernel does not take goes on as the
- * one uv_write in flight, whose memory is the very buffer that was gathered, while new bytes gather in a second one.
+ * Writing: conn_put gathers, and a task at the end of the turn tries one write; what the kernel does not take goes on
+ * as the one uv_write in flight, whose memory is the very buffer that was gathered, while new bytes gather in a second
+ * one.
  *
- * Reading: libuv 1.44 reports data followed by a reset as data and then UV_EOF. Whether a stream was cut by FIN or by reset is
- * evidence, so on UV_EOF the socket is asked itself. The kernel tells an error once, to whoever asks first; if a write
- * heard of the reset, the read will only see an end, so that is remembered.
+ * Reading: libuv 1.44 reports data followed by a reset as data and then UV_EOF. Whether a stream was cut by FIN or by
+ * reset is evidence, so on UV_EOF the socket is asked itself. The kernel tells an error once, to whoever asks first;
+ * if a write heard of the reset, the read will only see an end, so that is remembered.
  *
- * TLS: what is put gathers as plaintext and is encrypted when the turn's write is made, so that many small puts are one record;
- * what is read is decrypted on its way to the owner.
+ * TLS: what is put gathers as plaintext and is encrypted when the turn's write is made, so that many small puts are
+ * one record; what is read is decrypted on its way to the owner.
  *
  * Invariants
  * 1. on_end is called at most once with CONN_FIN and at most once with another end, which is the last; never after
@@ -26,7 +27,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TLS_RECORD_BYTES = 16 * 1024, NOTSENT_BYTES = 16 * 1024, KEEPALIVE_IDLE_S = 30, KEEPALIVE_INTERVAL_S = 10, KEEPALIVE_PROBES = 3 };
+enum { TLS_RECORD_BYTES = 16 * 1024, NOTSENT_BYTES = 16 * 1024, KEEPALIVE_IDLE_S = 30, KEEPALIVE_INTERVAL_S = 10,
+	KEEPALIVE_PROBES = 3 };
 
 struct conn {
 	union {
@@ -78,7 +80,8 @@ static void name_peer(struct conn *c)
 		const unsigned char *b = v6->sin6_addr.s6_addr;
 		uv_ip6_name(v6, ip, sizeof ip);
 		snprintf(c->peer, sizeof c->peer, "[%s]:%u", ip, ntohs(v6->sin6_port));
-		c->peer_is_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) || (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && b[12] == 127);
+		c->peer_is_loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) || (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)
+			&& b[12] == 127);
 	}
 }
 

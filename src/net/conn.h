@@ -1,6 +1,6 @@
-/* A conn is one byte stream over a file descriptor: TCP or a Unix socket, with TLS in it or not; once it is secured, whoever holds
- * a conn never knows. What is put goes out in one write at the end of the turn; at most one write is in flight.
- * Belongs to its loop's thread. */
+/* A conn is one byte stream over a file descriptor: TCP or a Unix socket, with TLS in it or not; once it is secured,
+ * whoever holds a conn never knows. What is put goes out in one write at the end of the turn; at most one write is in
+ * flight. Belongs to its loop's thread. */
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
@@ -31,8 +31,8 @@ struct conn *conn_take_fd(struct loop *l, int fd, bool is_tcp);
 
 void conn_set_owner(struct conn *c, const struct conn_events *events, void *owner);
 
-/* Begins TLS as a client; nothing may be put before on_secured. A handshake that fails is CONN_LOST with the reason. false: no
- * memory. Reading must be on. */
+/* Begins TLS as a client; nothing may be put before on_secured. A handshake that fails is CONN_LOST with the reason.
+ * false: no memory. Reading must be on. */
 MUST bool conn_start_tls(struct conn *c, const struct tls_trust *trust, const char *host);
 
 /* Off: bytes stay in the kernel, and an end is not noticed either. */
@@ -40,8 +40,8 @@ void conn_read(struct conn *c, bool on);
 
 /* Copies bytes for the end of this turn. Out of memory resets the connection: on_end says CONN_LOST. */
 void conn_put(struct conn *c, span bytes);
-/* The same for who builds its bytes in place, while the conn is writable: where they are appended, with room for `more` (buf->failed
- * otherwise). A loan until the caller returns. */
+/* The same for who builds its bytes in place, while the conn is writable: where they are appended, with room for
+ * `more` (buf->failed otherwise). A loan until the caller returns. */
 bool conn_is_writable(const struct conn *c);
 struct buf *conn_room(struct conn *c, size_t more);
 size_t conn_waiting(const struct conn *c); /* bytes put that the kernel has not taken */
@@ -50,7 +50,8 @@ size_t conn_waiting(const struct conn *c); /* bytes put that the kernel has not 
 void conn_set_write_timeout(struct conn *c, uint64_t ms);
 
 void conn_shutdown(struct conn *c); /* FIN after all that was put */
-void conn_close(struct conn *c);    /* what the kernel has not taken is lost; no callback any more; freed after the turn */
+void conn_close(struct conn *c);
+	/* what the kernel has not taken is lost; no callback any more; freed after the turn */
 void conn_reset(struct conn *c);    /* the same with RST, so that the peer sees a break */
 
 /* Nothing waits to be read, no end either: asks the kernel. */

@@ -1,10 +1,10 @@
 /* Dialling: several sockets race, one conn comes out.
  *
- * `localhost` is ::1 first while many a model server listens on 127.0.0.1 only; names have dead addresses among good ones.
- * So the addresses of a name are tried in turn without waiting for the slow ones (RFC 8305 in its simplest form).
- * Connecting is done on plain descriptors behind uv_poll, so that the winner can become a conn and the others just be
- * closed. A Unix socket's connect is immediate, except that a full backlog says EAGAIN: then it is tried again until
- * the caller's clock ends it.
+ * `localhost` is ::1 first while many a model server listens on 127.0.0.1 only; names have dead addresses among good
+ * ones. So the addresses of a name are tried in turn without waiting for the slow ones (RFC 8305 in its simplest
+ * form). Connecting is done on plain descriptors behind uv_poll, so that the winner can become a conn and the others
+ * just be closed. A Unix socket's connect is immediate, except that a full backlog says EAGAIN: then it is tried again
+ * until the caller's clock ends it.
  *
  * Invariants
  * 1. done is called exactly once and never from inside dial_start; after it, and after dial_cancel, nothing is left.

@@ -1,7 +1,7 @@
-/* Dialling: from a name and a port, or a Unix socket, to a connected conn. The addresses of a name are tried in turn, the next
- * one after 250 ms or as soon as one fails; the first that answers wins. Names are looked up in the background and kept:
- * the last good answer stays in use while a new one is asked for (every 60 s), one lookup for a name at a time. The clock
- * over all of it is the caller's. Belongs to its loop's thread. */
+/* Dialling: from a name and a port, or a Unix socket, to a connected conn. The addresses of a name are tried in turn,
+ * the next one after 250 ms or as soon as one fails; the first that answers wins. Names are looked up in the
+ * background and kept: the last good answer stays in use while a new one is asked for (every 60 s), one lookup for a
+ * name at a time. The clock over all of it is the caller's. Belongs to its loop's thread. */
 #ifndef NET_DIAL_H
 #define NET_DIAL_H
 

@@ -1,8 +1,8 @@
 /* Listening: an address becomes a socket, and each accepted connection a conn.
  *
- * Every worker will have a socket of its own on the same address (SO_REUSEPORT, the kernel spreads connections). With that option
- * a second lastword could silently take half of the traffic, so the address is first bound once without it: "address
- * already in use" is then an error as everywhere else.
+ * Every worker will have a socket of its own on the same address (SO_REUSEPORT, the kernel spreads connections). With
+ * that option a second lastword could silently take half of the traffic, so the address is first bound once without
+ * it: "address already in use" is then an error as everywhere else.
  *
  * Accepting is our own loop over accept4 behind uv_poll, not uv_listen: it yields plain descriptors, takes at most
  * ACCEPT_BATCH a turn so that running streams go first, and when descriptors run out it pauses instead of spinning. */
@@ -88,7 +88,8 @@ static void name_self(struct listener *s)
 	snprintf(s->name, sizeof s->name, a.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", ip, port);
 }
 
-struct listener *listener_take_fd(struct loop *l, int fd, bool is_tcp, void (*on_conn)(void *owner, struct conn *c), void *owner)
+struct listener *listener_take_fd(struct loop *l, int fd, bool is_tcp, void (*on_conn)(void *owner, struct conn *c),
+	void *owner)
 {
 	struct listener *s = calloc(1, sizeof *s);
 	if (!s || uv_poll_init(&l->uv, &s->poll, fd) != 0) {
@@ -187,7 +188,8 @@ static int open_socket(const char *address, bool *is_tcp, char *why, size_t why_
 	return tcp_socket(name, colon + 1, why, why_bytes);
 }
 
-struct listener *listener_open(struct loop *l, const char *address, void (*on_conn)(void *owner, struct conn *c), void *owner,
+struct listener *listener_open(struct loop *l, const char *address, void (*on_conn)(void *owner, struct conn *c),
+	void *owner,
                                char *why, size_t why_bytes)
 {
 	bool is_tcp;

@@ -6,13 +6,15 @@
 
 struct listener;
 
-/* on_conn takes the conn. address: "127.0.0.1:8080", "[::1]:0", ":8080", "unix:/path". On failure NULL and a sentence in
- * why. Accepting pauses (and resumes by itself) when descriptors run out, and while `listener_pause` says so. */
-MUST struct listener *listener_open(struct loop *l, const char *address, void (*on_conn)(void *owner, struct conn *c), void *owner,
+/* on_conn takes the conn. address: "127.0.0.1:8080", "[::1]:0", ":8080", "unix:/path". On failure NULL and a sentence
+ * in why. Accepting pauses (and resumes by itself) when descriptors run out, and while `listener_pause` says so. */
+MUST struct listener *listener_open(struct loop *l, const char *address, void (*on_conn)(void *owner, struct conn *c),
+	void *owner,
                                char *why, size_t why_bytes);
 
 /* The same for a listening socket that exists already; takes the fd. */
-MUST struct listener *listener_take_fd(struct loop *l, int fd, bool is_tcp, void (*on_conn)(void *owner, struct conn *c), void *owner);
+MUST struct listener *listener_take_fd(struct loop *l, int fd, bool is_tcp, void (*on_conn)(void *owner,
+	struct conn *c), void *owner);
 
 void listener_pause(struct listener *s, bool paused);
 void listener_close(struct listener *s);

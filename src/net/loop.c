@@ -1,9 +1,9 @@
 /* The worker's loop.
  *
- * libuv runs timers before it polls. A process that was stopped for a minute would then see its clocks run out while the
- * bytes that prove them wrong lie unread in the kernel. So a timer of ours decides nothing: it only makes the next poll
- * return at once, and clocks are judged in uv_check, after a poll that began when they were due already: a poll that a signal
- * interrupted (SIGCONT after a pause does) has looked at nothing.
+ * libuv runs timers before it polls. A process that was stopped for a minute would then see its clocks run out while
+ * the bytes that prove them wrong lie unread in the kernel. So a timer of ours decides nothing: it only makes the next
+ * poll return at once, and clocks are judged in uv_check, after a poll that began when they were due already: a poll
+ * that a signal interrupted (SIGCONT after a pause does) has looked at nothing.
  *
  * All alarms of a loop live in one tree behind one uv_timer, so that an alarm is plain memory in its owner's struct:
  * nothing to close, nothing to wait for. Feeding a clock for each token must cost nothing: alarm_set to a later time
@@ -13,7 +13,8 @@
  * 1. An alarm in the tree has armed_ms <= due_ms; the timer is set to the smallest armed_ms or earlier.
  * 2. Tasks queued during a turn run in that turn, those that tasks queue included.
  * 3. Garbage is freed after all tasks, so that no callback of this turn meets freed memory.
- * 4. Whoever queues a task outside of a poll (a closing callback) makes the next poll non-blocking: `hurry`. From a poll on
+ * 4. Whoever queues a task outside of a poll (a closing callback) makes the next poll non-blocking: `hurry`. From a
+ *    poll on
  *    (`polling`) the end of the turn is sure to come. */
 #include "net/loop.h"
 
@@ -199,7 +200,8 @@ void loop_return_buf(struct loop *l, struct buf *b)
 	*b = (struct buf){0};
 }
 
-void task_init(struct task *t, void (*run)(void *owner), void *owner) { *t = (struct task){.run = run, .owner = owner}; }
+void task_init(struct task *t, void (*run)(void *owner), void *owner) { *t = (struct task){.run = run,
+	.owner = owner}; }
 
 void task_queue(struct loop *l, struct task *t)
 {

@@ -1,9 +1,9 @@
-/* A worker's loop: libuv's, and what libuv lacks for us: alarms that are judged only after data that waited was read, tasks that
- * run at the end of a turn, memory that is freed then, and buffers that go from hand to hand. Everything in here belongs to
- * the loop's thread.
+/* A worker's loop: libuv's, and what libuv lacks for us: alarms that are judged only after data that waited was read,
+ * tasks that run at the end of a turn, memory that is freed then, and buffers that go from hand to hand. Everything in
+ * here belongs to the loop's thread.
  *
- * A turn: libuv polls, callbacks bring bytes; then, in this order: alarms that were due before the poll, tasks (also those that tasks
- * queue), and what was to be freed. */
+ * A turn: libuv polls, callbacks bring bytes; then, in this order: alarms that were due before the poll, tasks (also
+ * those that tasks queue), and what was to be freed. */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
@@ -68,8 +68,8 @@ void loop_finish(struct loop *l);
 /* free_it(p) runs after everything else of this turn. */
 void loop_free_later(struct loop *l, void *p, void (*free_it)(void *p));
 
-/* An empty buffer that may have memory already, and the way back for it (or for any other). What conns write in one turn lies in
- * these, so that a token costs no allocation and an idle conn no memory. */
+/* An empty buffer that may have memory already, and the way back for it (or for any other). What conns write in one
+ * turn lies in these, so that a token costs no allocation and an idle conn no memory. */
 struct buf loop_borrow_buf(struct loop *l);
 void loop_return_buf(struct loop *l, struct buf *b);
 

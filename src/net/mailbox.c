@@ -1,5 +1,5 @@
-/* Mail between threads: a locked list and one uv_async. The lock is held for a few instructions; delivery takes the whole list
- * at once. uv_async_send may fold several wakes into one, so a wake says only "look". */
+/* Mail between threads: a locked list and one uv_async. The lock is held for a few instructions; delivery takes the
+ * whole list at once. uv_async_send may fold several wakes into one, so a wake says only "look". */
 #include "net/mailbox.h"
 
 static void deliver(uv_async_t *async)

@@ -1,4 +1,5 @@
-/* A mailbox: how other threads say something to a loop's thread. Mail is delivered in order of posting, from the loop. */
+/* A mailbox: how other threads say something to a loop's thread. Mail is delivered in order of posting, from the loop.
+ * */
 #ifndef NET_MAILBOX_H
 #define NET_MAILBOX_H
 

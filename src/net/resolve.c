@@ -1,8 +1,8 @@
 /* Names and their addresses.
  *
- * getaddrinfo blocks, so libuv runs it on its thread pool, which has four threads: a resolver that answers slowly for one name
- * could fill them all. So each name has one lookup at a time, whoever else wants it waits for that one, and an
- * answer is kept and used while the next one is on its way: a resolver that goes down later stops nothing.
+ * getaddrinfo blocks, so libuv runs it on its thread pool, which has four threads: a resolver that answers slowly for
+ * one name could fill them all. So each name has one lookup at a time, whoever else wants it waits for that one, and
+ * an answer is kept and used while the next one is on its way: a resolver that goes down later stops nothing.
  *
  * Invariants
  * 1. A name is looked up by at most one request at a time.

@@ -1,5 +1,5 @@
-/* TLS by OpenSSL, on a BIO of our own whose two ends are a span and a buffer: libuv owns the descriptor, and OpenSSL's own pairs of
- * memory BIOs would copy every byte twice more.
+/* TLS by OpenSSL, on a BIO of our own whose two ends are a span and a buffer: libuv owns the descriptor, and OpenSSL's
+ * own pairs of memory BIOs would copy every byte twice more.
  *
  * A connection that ends without close_notify was cut: an attacker, or a dead process, can forge a FIN but not that
  * message. So SSL_OP_IGNORE_UNEXPECTED_EOF is never set, and whoever holds the connection is told of a break.
@@ -81,12 +81,15 @@ struct tls_trust *tls_trust_create(const char *ca_file, char *why, size_t why_by
 	CHECK(t->context);
 	SSL_CTX_set_min_proto_version(t->context, TLS1_2_VERSION);
 	SSL_CTX_set_verify(t->context, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_mode(t->context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(t->context,
+		SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	pthread_once(&method_once, make_method);
 	ERR_clear_error();
-	if (ca_file ? SSL_CTX_load_verify_file(t->context, ca_file) == 1 : SSL_CTX_set_default_verify_paths(t->context) == 1)
+	if (ca_file ? SSL_CTX_load_verify_file(t->context,
+		ca_file) == 1 : SSL_CTX_set_default_verify_paths(t->context) == 1)
 		return t;
-	snprintf(why, why_bytes, "cannot read certificates from %s: %s", ca_file ? ca_file : "the system's store", last_error());
+	snprintf(why, why_bytes, "cannot read certificates from %s: %s", ca_file ? ca_file : "the system's store",
+		last_error());
 	ERR_clear_error();
 	tls_trust_destroy(t);
 	return NULL;
@@ -155,7 +158,8 @@ static void explain_certificate(struct tls *t, long result)
 		snprintf(t->why, sizeof t->why, "the certificate of %s has expired", t->host);
 		return;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		snprintf(t->why, sizeof t->why, "the certificate of %s is not valid yet; is this machine's clock right?", t->host);
+		snprintf(t->why, sizeof t->why, "the certificate of %s is not valid yet; is this machine's clock right?",
+			t->host);
 		return;
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
@@ -166,10 +170,13 @@ static void explain_certificate(struct tls *t, long result)
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		snprintf(t->why, sizeof t->why, "the certificate of %s comes from an issuer that is not trusted here; a route's own is named by ca:", t->host);
+		snprintf(t->why, sizeof t->why,
+			"the certificate of %s comes from an issuer that is not trusted here; a route's own is named by ca:",
+				t->host);
 		return;
 	default:
-		snprintf(t->why, sizeof t->why, "the certificate of %s was not accepted: %s", t->host, X509_verify_cert_error_string(result));
+		snprintf(t->why, sizeof t->why, "the certificate of %s was not accepted: %s", t->host,
+			X509_verify_cert_error_string(result));
 	}
 }
 
@@ -179,7 +186,8 @@ static void explain(struct tls *t)
 	long certificate = SSL_get_verify_result(t->ssl);
 	if (certificate != X509_V_OK)
 		explain_certificate(t, certificate);
-	else if (reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION || reason == SSL_R_VERSION_TOO_LOW)
+	else if (reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION
+		|| reason == SSL_R_VERSION_TOO_LOW)
 		snprintf(t->why, sizeof t->why, "%s speaks only old TLS versions; 1.2 is the oldest that is accepted", t->host);
 	else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST)
 		snprintf(t->why, sizeof t->why, "%s does not speak TLS on that port", t->host);
@@ -244,5 +252,6 @@ bool tls_is_secured(const struct tls *t) { return t->secured; }
 
 const char *tls_why(const struct tls *t)
 {
-	return *t->why ? t->why : t->secured ? "TLS ended without close_notify" : "the connection ended in the middle of the TLS handshake";
+	return *t->why ? t->why : t->secured
+		? "TLS ended without close_notify" : "the connection ended in the middle of the TLS handshake";
 }

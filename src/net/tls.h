@@ -1,5 +1,5 @@
-/* TLS for a connection that we open, sans I/O: ciphertext in and out by buffers, plaintext by steps. conn.c owns one for each
- * secured connection. Certificates are always verified; TLS 1.2 is the oldest version that is spoken. */
+/* TLS for a connection that we open, sans I/O: ciphertext in and out by buffers, plaintext by steps. conn.c owns one
+ * for each secured connection. Certificates are always verified; TLS 1.2 is the oldest version that is spoken. */
 #ifndef NET_TLS_H
 #define NET_TLS_H
 
@@ -22,7 +22,8 @@ enum tls_step {
 	TLS_BROKEN,  /* tls_why says what was wrong; nothing further */
 };
 
-/* host: a name (sent as SNI and checked) or an IP address (checked). out: where ciphertext is appended. NULL: no memory. */
+/* host: a name (sent as SNI and checked) or an IP address (checked). out: where ciphertext is appended. NULL: no
+ * memory. */
 MUST struct tls *tls_create(const struct tls_trust *trust, const char *host, struct buf *out);
 void tls_destroy(struct tls *t);
 

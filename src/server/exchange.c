@@ -1,8 +1,8 @@
 /* The answering side of an exchange, as HTTP/1.1 writes it.
  *
- * A streamed answer is chunked and keep-alive and never says `Connection: close`: a client library was seen to take a cut
- * for a clean end when it reads that field (and closing after the last chunk without having said so is allowed). HTTP/1.0
- * knows no chunks: there the end of the body is the end of the connection, and a break is told by a reset.
+ * A streamed answer is chunked and keep-alive and never says `Connection: close`: a client library was seen to take a
+ * cut for a clean end when it reads that field (and closing after the last chunk without having said so is allowed).
+ * HTTP/1.0 knows no chunks: there the end of the body is the end of the connection, and a break is told by a reset.
  *
  * Invariants
  * 1. One head for each exchange; nothing is put before it.
@@ -19,11 +19,15 @@ static const struct {
 	int status;
 	const char *reason;
 } reasons[] = {
-	{200, "OK"}, {201, "Created"}, {204, "No Content"}, {304, "Not Modified"}, {400, "Bad Request"}, {401, "Unauthorized"},
-	{403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"},
-	{409, "Conflict"}, {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"}, {417, "Expectation Failed"},
+	{200, "OK"}, {201, "Created"}, {204, "No Content"}, {304, "Not Modified"}, {400, "Bad Request"}, {401,
+		"Unauthorized"},
+	{403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408,
+		"Request Timeout"},
+	{409, "Conflict"}, {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"}, {417,
+		"Expectation Failed"},
 	{421, "Misdirected Request"}, {422, "Unprocessable Content"}, {426, "Upgrade Required"}, {429, "Too Many Requests"},
-	{431, "Request Header Fields Too Large"}, {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
+	{431, "Request Header Fields Too Large"}, {500, "Internal Server Error"}, {501, "Not Implemented"}, {502,
+		"Bad Gateway"},
 	{503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
 };
 
@@ -46,7 +50,8 @@ static void put_date(struct buf *out)
 	buf_put(out, span_str(text));
 }
 
-static void put_head(struct exchange *x, struct buf *out, int status, const char *content_type, int64_t length, bool close)
+static void put_head(struct exchange *x, struct buf *out, int status, const char *content_type, int64_t length,
+	bool close)
 {
 	bool has_body = status != 204 && status != 304;
 	buf_printf(out, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
@@ -64,7 +69,8 @@ static void put_head(struct exchange *x, struct buf *out, int status, const char
 	buf_put(out, SPAN("\r\n"));
 }
 
-/* Gives what was put together to the connection; without memory the client sees a break, never a half message as whole. */
+/* Gives what was put together to the connection; without memory the client sees a break, never a half message as
+ * whole. */
 static void send_and_finish(struct session *s, struct buf *out)
 {
 	if (out->failed)
@@ -140,7 +146,8 @@ void exchange_answer(struct exchange *x, int status, const char *content_type, s
 
 static const char *error_type(int status)
 {
-	return status == 401 ? "authentication_error" : status == 403 ? "permission_error" : status == 429 ? "rate_limit_error"
+	return status == 401 ? "authentication_error" : status == 403 ? "permission_error" : status == 429
+		? "rate_limit_error"
 	     : status >= 500 ? "server_error" : "invalid_request_error";
 }
 

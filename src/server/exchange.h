@@ -1,6 +1,7 @@
-/* An exchange is one HTTP request and its response, seen from the server. Whoever answers it holds bodies and rooms, never
- * a socket: it reads the request's head, asks for the body, begins a response, puts bytes when there is room, and ends or
- * breaks it. What carries it (HTTP/1.1 here, HTTP/2 later) is behind this page. Belongs to its loop's thread.
+/* An exchange is one HTTP request and its response, seen from the server. Whoever answers it holds bodies and rooms,
+ * never a socket: it reads the request's head, asks for the body, begins a response, puts bytes when there is room,
+ * and ends or breaks it. What carries it (HTTP/1.1 here, HTTP/2 later) is behind this page. Belongs to its loop's
+ * thread.
  *
  * Life: the site's on_request gets it with a whole head. It is over, and the pointer invalid, when exchange_answer,
  * exchange_end or exchange_break returns, or when on_gone returns. */
@@ -37,8 +38,8 @@ bool exchange_peer_is_loopback(const struct exchange *x);
 bool exchange_is_head(const struct exchange *x); /* the method is HEAD: what is put as a body is not sent */
 
 /* Asks for the body, in one of two ways; `100 Continue` is said then. Without either, the body is read and thrown away
- * (within bounds) after the answer. limit: over it the client gets 413 and on_gone is called (from inside these two when
- * the request says its length). */
+ * (within bounds) after the answer. limit: over it the client gets 413 and on_gone is called (from inside these two
+ * when the request says its length). */
 void exchange_collect_body(struct exchange *x, uint64_t limit_bytes);
 void exchange_read_body(struct exchange *x, uint64_t limit_bytes);
 void exchange_pause_body(struct exchange *x, bool paused); /* back-pressure for exchange_read_body */

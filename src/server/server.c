@@ -1,5 +1,6 @@
-/* A server is a listener and the list of its sessions. What happens on a connection is session.c's; what an answer looks like
- * is exchange.c's. Here is only what concerns all connections together: how many there may be, and how they end.
+/* A server is a listener and the list of its sessions. What happens on a connection is session.c's; what an answer
+ * looks like is exchange.c's. Here is only what concerns all connections together: how many there may be, and how they
+ * end.
  *
  * Over the limit of connections accepting pauses, and clients wait in the kernel's backlog: an accepted stream is worth
  * more than a new connection. */
@@ -34,7 +35,8 @@ static struct server *keep_if_listening(struct server *s)
 	return NULL;
 }
 
-struct server *server_open(struct loop *l, const char *address, struct server_limits limits, struct site site, char *why, size_t why_bytes)
+struct server *server_open(struct loop *l, const char *address, struct server_limits limits, struct site site,
+	char *why, size_t why_bytes)
 {
 	struct server *s = create(l, limits, site);
 	if (s)

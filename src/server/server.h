@@ -1,6 +1,6 @@
 /* A server: a listener, the connections that came in by it, and the site that answers their requests. Slow heads, idle
- * connections, pipelining, errors and lingering closes are dealt with here; the site sees exchanges with whole, well-formed
- * heads and a target that was split. Belongs to its loop's thread. */
+ * connections, pipelining, errors and lingering closes are dealt with here; the site sees exchanges with whole,
+ * well-formed heads and a target that was split. Belongs to its loop's thread. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
@@ -22,7 +22,8 @@ struct site {
 
 struct server;
 
-MUST struct server *server_open(struct loop *l, const char *address, struct server_limits limits, struct site site, char *why, size_t why_bytes);
+MUST struct server *server_open(struct loop *l, const char *address, struct server_limits limits, struct site site,
+	char *why, size_t why_bytes);
 MUST struct server *server_take_fd(struct loop *l, int fd, bool is_tcp, struct server_limits limits, struct site site);
 
 const char *server_name(const struct server *s); /* "127.0.0.1:8080" */

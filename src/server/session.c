@@ -1,10 +1,10 @@
 /* One client's connection, HTTP/1.1: bytes become requests, one after the other, and each request an exchange.
  *
- * A request that comes while another is being answered (pipelining) waits unparsed; a client that sends more than EARLY_BYTES
- * of it is no longer read. A client's FIN means that it left, unless the exchange tolerates half-closed clients: there
- * is no other way to notice that nobody waits for an answer that has not begun. When an answer comes before the whole
- * request was read, the connection ends after it, lingering, because a close with unread input makes the kernel send a
- * reset that can erase the answer on its way.
+ * A request that comes while another is being answered (pipelining) waits unparsed; a client that sends more than
+ * EARLY_BYTES of it is no longer read. A client's FIN means that it left, unless the exchange tolerates half-closed
+ * clients: there is no other way to notice that nobody waits for an answer that has not begun. When an answer comes
+ * before the whole request was read, the connection ends after it, lingering, because a close with unread input makes
+ * the kernel send a reset that can erase the answer on its way.
  *
  * Invariants
  * 1. One exchange at a time; session->exchange is valid exactly in SESSION_EXCHANGE.
@@ -29,9 +29,17 @@ static void set_state(struct session *s, enum session_state state, uint64_t dead
 		alarm_clear(&s->alarm);
 }
 
-static uint64_t head_ms(const struct session *s) { return s->server->limits.head_ms ? s->server->limits.head_ms : HEAD_MS; }
+static uint64_t head_ms(const struct session *s)
+{
+	return s->server->limits.head_ms
+		? s->server->limits.head_ms : HEAD_MS;
+}
 
-static uint64_t idle_ms(const struct session *s) { return s->server->limits.idle_ms ? s->server->limits.idle_ms : IDLE_MS; }
+static uint64_t idle_ms(const struct session *s)
+{
+	return s->server->limits.idle_ms
+		? s->server->limits.idle_ms : IDLE_MS;
+}
 
 static void finish_exchange(struct session *s)
 {
@@ -58,7 +66,8 @@ void session_close(struct session *s)
 	task_cancel(s->server->loop, &s->proceed);
 	LIST_REMOVE(s, link);
 	s->server->connections--;
-	listener_pause(s->server->listener, s->server->limits.connections && s->server->connections >= s->server->limits.connections);
+	listener_pause(s->server->listener, s->server->limits.connections
+		&& s->server->connections >= s->server->limits.connections);
 	if (s->break_at_end)
 		conn_reset(s->conn);
 	else
@@ -101,7 +110,8 @@ void session_exchange_broken(struct session *s)
 
 void session_exchange_over(struct session *s)
 {
-	bool goes_on = s->keep_alive && s->exchange.request_whole && !s->exchange.until_close && !s->server->draining && !s->peer_done;
+	bool goes_on = s->keep_alive && s->exchange.request_whole && !s->exchange.until_close && !s->server->draining
+		&& !s->peer_done;
 	if (!goes_on) {
 		session_linger(s);
 		return;
@@ -250,7 +260,8 @@ static void refuse_bad(struct session *s)
 
 static bool may_parse(const struct session *s)
 {
-	return s->state == SESSION_WAITING || s->state == SESSION_HEAD || (s->state == SESSION_EXCHANGE && !s->exchange.request_whole);
+	return s->state == SESSION_WAITING || s->state == SESSION_HEAD || (s->state == SESSION_EXCHANGE
+		&& !s->exchange.request_whole);
 }
 
 /* One step of the parser; false when it needs more bytes or must not go on. */
@@ -308,7 +319,8 @@ static void on_end(void *owner, enum conn_end how, const char *why)
 {
 	struct session *s = owner;
 	s->peer_done = true;
-	bool answer_goes_on = how == CONN_FIN && (s->state == SESSION_FLUSHING || (s->state == SESSION_EXCHANGE && s->exchange.half_close && s->exchange.request_whole));
+	bool answer_goes_on = how == CONN_FIN && (s->state == SESSION_FLUSHING || (s->state == SESSION_EXCHANGE
+		&& s->exchange.half_close && s->exchange.request_whole));
 	if (answer_goes_on)
 		return;
 	if (how == CONN_FIN && conn_waiting(s->conn) && s->state != SESSION_EXCHANGE)

@@ -1,4 +1,5 @@
-/* What session.c, exchange.c and server.c share: one client's connection and the exchange that it carries. Not for others. */
+/* What session.c, exchange.c and server.c share: one client's connection and the exchange that it carries. Not for
+ * others. */
 #ifndef SERVER_SESSION_H
 #define SERVER_SESSION_H
 
@@ -8,7 +9,8 @@
 
 enum {
 	EARLY_BYTES = 16 * 1024,     /* of a pipelined request, read ahead of its turn; then reading stops */
-	LINGER_BYTES = 256 * 1024,   /* of a refused request, read and thrown away so that the answer is not erased by a reset … */
+	LINGER_BYTES = 256 * 1024,
+		/* of a refused request, read and thrown away so that the answer is not erased by a reset … */
 	LINGER_MS = 2000,            /* … for at most so long (RFC 9112 §9.6) */
 	BODY_GRACE_MS = 5000,        /* after that a request body must come at … */
 	BODY_BYTES_PER_S = 500,      /* … this rate on average */
@@ -85,7 +87,8 @@ void session_start(struct server *s, struct conn *c);
 void session_close(struct session *s);                 /* at once; an exchange is told on_gone */
 void session_exchange_over(struct session *s);         /* by exchange.c: the answer is put, whole */
 void session_exchange_broken(struct session *s);       /* by exchange.c: end visibly after what was put */
-void session_linger(struct session *s);                /* by exchange.c: the answer is put, the connection ends after it */
+void session_linger(struct session *s);
+	/* by exchange.c: the answer is put, the connection ends after it */
 void session_read_body(struct session *s);             /* by exchange.c: the body was asked for */
 void session_body_too_large(struct session *s);        /* 413, and the owner is told on_gone */
 void session_pause(struct session *s, bool paused);

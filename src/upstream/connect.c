@@ -1,8 +1,8 @@
-/* Connecting, as steps: dial, then (behind a proxy) CONNECT, then (https) the handshake. Each step that fails ends it with one
- * sentence that names the step; the caller's clock runs over all of them.
+/* Connecting, as steps: dial, then (behind a proxy) CONNECT, then (https) the handshake. Each step that fails ends it
+ * with one sentence that names the step; the caller's clock runs over all of them.
  *
- * A proxy is used for https upstreams only, as HTTPS_PROXY and NO_PROXY say: a plain-text upstream stands beside the gateway, and
- * the bytes of a stream that passes a caching proxy in plain text prove nothing.
+ * A proxy is used for https upstreams only, as HTTPS_PROXY and NO_PROXY say: a plain-text upstream stands beside the
+ * gateway, and the bytes of a stream that passes a caching proxy in plain text prove nothing.
  *
  * Invariants
  * 1. done is called exactly once, or never after connect_cancel; the conn has another owner from then on.
@@ -133,7 +133,8 @@ static bool is_exempt(const char *list, span host)
 			one = span_from(one, 1);
 		if (!one.n)
 			continue;
-		bool inside = host.n > one.n && host.p[host.n - one.n - 1] == '.' && span_eq_nocase(span_from(host, host.n - one.n), one);
+		bool inside = host.n > one.n && host.p[host.n - one.n - 1] == '.' && span_eq_nocase(span_from(host,
+			host.n - one.n), one);
 		if (span_is(one, "*") || span_eq_nocase(one, host) || inside)
 			return true;
 	}
@@ -182,7 +183,8 @@ static void succeed(struct connect *c)
 	c->done(c->owner, conn, CAUSE_NONE, NULL);
 }
 
-static void host_of(const struct connect *c, char *out, size_t n) { snprintf(out, n, "%.*s", SPAN_ARG(c->upstream->url.host)); }
+static void host_of(const struct connect *c, char *out, size_t n) { snprintf(out, n, "%.*s",
+	SPAN_ARG(c->upstream->url.host)); }
 
 static void shake_hands(struct connect *c)
 {
@@ -214,7 +216,8 @@ static void ask_proxy(struct connect *c)
 	http1_init(&c->parser, HTTP1_RESPONSES, (struct http1_limits){0});
 	http1_expect_no_body(&c->parser); /* a 2xx to CONNECT has none; of another answer only the status is read */
 	for (int i = 0; i < 2; i++)
-		buf_printf(&out, v6 ? "%s[%.*s]:%u%s" : "%s%.*s:%u%s", i ? "Host: " : "CONNECT ", SPAN_ARG(u->host), u->port, i ? "\r\n" : " HTTP/1.1\r\n");
+		buf_printf(&out, v6 ? "%s[%.*s]:%u%s" : "%s%.*s:%u%s", i ? "Host: " : "CONNECT ", SPAN_ARG(u->host), u->port,
+			i ? "\r\n" : " HTTP/1.1\r\n");
 	if (c->connector->proxy_user.p)
 		put_basic(&out, c->connector->proxy_user);
 	buf_put(&out, SPAN("\r\n"));
@@ -235,7 +238,8 @@ static void on_bytes(void *owner, span in)
 		case HTTP1_HEAD:
 			if (c->parser.head.status / 100 == 2)
 				break;
-			snprintf(detail, sizeof detail, "The proxy refused to connect to the model server: it answered %d.", c->parser.head.status);
+			snprintf(detail, sizeof detail, "The proxy refused to connect to the model server: it answered %d.",
+				c->parser.head.status);
 			fail(c, CAUSE_REFUSED, detail);
 			return;
 		case HTTP1_BODY:
@@ -270,7 +274,8 @@ static void on_dialled(void *owner, struct conn *conn, const char *detail)
 	char sentence[512];
 	c->dial = NULL;
 	if (!conn) {
-		snprintf(sentence, sizeof sentence, "The %s could not be reached: %s.", c->by_proxy ? "proxy" : "model server", detail);
+		snprintf(sentence, sizeof sentence, "The %s could not be reached: %s.", c->by_proxy
+			? "proxy" : "model server", detail);
 		fail(c, CAUSE_REFUSED, sentence);
 		return;
 	}

@@ -1,9 +1,9 @@
 /* One request to an upstream.
  *
- * The end of the response is the evidence that lastword exists for, so nothing here repairs or guesses: what the parser says
- * about the framing and what the connection says about its end are put side by side in end_of_connection, and that
- * pair is the report. A request is never sent twice, not even when a kept connection turns out to be dead: it may be paid
- * work.
+ * The end of the response is the evidence that lastword exists for, so nothing here repairs or guesses: what the
+ * parser says about the framing and what the connection says about its end are put side by side in end_of_connection,
+ * and that pair is the report. A request is never sent twice, not even when a kept connection turns out to be dead: it
+ * may be paid work.
  *
  * Invariants
  * 1. on_end is called exactly once and last, unless fetch_cancel came first.
@@ -121,7 +121,8 @@ static void end_of_connection(void *owner, enum conn_end how, const char *why)
 		snprintf(detail, sizeof detail, "The connection broke inside the answer: %s.", why);
 		break;
 	case HTTP1_EOF_IDLE:
-		snprintf(detail, sizeof detail, "The model server ended %s connection without answering: %s.", f->reused ? "a kept" : "the", why);
+		snprintf(detail, sizeof detail, "The model server ended %s connection without answering: %s.", f->reused
+			? "a kept" : "the", why);
 		break;
 	case HTTP1_EOF_HEAD:
 		snprintf(detail, sizeof detail, "The connection broke inside the head of the answer: %s.", why);
@@ -196,7 +197,8 @@ static void print_head(struct fetch *f, const struct fetch_request *r)
 	buf_put(out, r->body);
 }
 
-struct fetch *fetch_start(struct pool *p, const struct fetch_request *r, const struct fetch_events *events_in, void *owner)
+struct fetch *fetch_start(struct pool *p, const struct fetch_request *r, const struct fetch_events *events_in,
+	void *owner)
 {
 	struct fetch *f = calloc(1, sizeof *f);
 	if (!f)

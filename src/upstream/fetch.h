@@ -1,5 +1,5 @@
-/* A fetch is one HTTP request to one upstream and what comes back, over a kept or a new connection. It reports each kind of
- * end as evidence and judges nothing. Belongs to its loop's thread. */
+/* A fetch is one HTTP request to one upstream and what comes back, over a kept or a new connection. It reports each
+ * kind of end as evidence and judges nothing. Belongs to its loop's thread. */
 #ifndef UPSTREAM_FETCH_H
 #define UPSTREAM_FETCH_H
 
@@ -38,7 +38,8 @@ struct fetch_request {
 	const struct upstream *upstream;
 	span method;
 	span target; /* path and query */
-	span fields; /* header lines, each with CRLF; Host, Content-Length, Transfer-Encoding and Accept-Encoding are made here */
+	span fields;
+		/* header lines, each with CRLF; Host, Content-Length, Transfer-Encoding and Accept-Encoding are made here */
 	span body;   /* whole, when body_follows is false */
 	bool body_follows; /* it comes by fetch_put and fetch_put_end … */
 	int64_t length;    /* … and is so long, or -1: chunked */
@@ -46,14 +47,16 @@ struct fetch_request {
 
 struct fetch;
 
-/* Everything in the request is copied, but the upstream, which stays until the fetch has ended or is left to finish. NULL when there is no memory. */
-struct fetch *fetch_start(struct pool *p, const struct fetch_request *request, const struct fetch_events *events, void *owner);
+/* Everything in the request is copied, but the upstream, which stays until the fetch has ended or is left to finish.
+ * NULL when there is no memory. */
+struct fetch *fetch_start(struct pool *p, const struct fetch_request *request, const struct fetch_events *events,
+	void *owner);
 
 /* No callback any more; the connection is closed, so that the upstream stops. */
 void fetch_cancel(struct fetch *f);
 
-/* No callback any more either, but nothing is wrong: the answer's last word was read, only its framing may still come. It is
- * awaited for a moment, so that the connection can be kept. */
+/* No callback any more either, but nothing is wrong: the answer's last word was read, only its framing may still come.
+ * It is awaited for a moment, so that the connection can be kept. */
 void fetch_let_finish(struct fetch *f);
 
 void fetch_put(struct fetch *f, span body);

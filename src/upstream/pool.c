@@ -1,7 +1,7 @@
-/* Idle connections to upstreams. A connection is kept for KEEP_MS only: servers close idle ones after some seconds (uvicorn:
- * five), and a request that crosses such a close on its way is lost, though it may be paid work that nobody may send
- * again. While a connection waits here it is read, so its end is seen at once; and it is asked once more when it is
- * taken, since the end may lie in the kernel, unread.
+/* Idle connections to upstreams. A connection is kept for KEEP_MS only: servers close idle ones after some seconds
+ * (uvicorn: five), and a request that crosses such a close on its way is lost, though it may be paid work that nobody
+ * may send again. While a connection waits here it is read, so its end is seen at once; and it is asked once more when
+ * it is taken, since the end may lie in the kernel, unread.
  *
  * The latest one is taken first, so that the others grow old and go. */
 #include "upstream/pool.h"

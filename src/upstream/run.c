@@ -1,8 +1,9 @@
 /* From an HTTP request to an ended generation.
  *
- * The clocks are alarms that only say that a time has come; the generation judges them like any other evidence. `idle` is
- * fed by what the dialect calls an event, never by bytes: a server that sends comments for an hour has said nothing.
- * `first_event` waits for an event with meaning; behind the embedded model's queue it starts when the queue is left.
+ * The clocks are alarms that only say that a time has come; the generation judges them like any other evidence. `idle`
+ * is fed by what the dialect calls an event, never by bytes: a server that sends comments for an hour has said
+ * nothing. `first_event` waits for an event with meaning; behind the embedded model's queue it starts when the queue
+ * is left.
  *
  * Invariants
  * 1. After the generation has ended there is no fetch and no clock.
@@ -76,7 +77,8 @@ static void on_head(void *owner, const struct http_head *head)
 {
 	struct run *r = owner;
 	r->answered_ns = clock_ns();
-	generation_head(r->generation, head->status, headers_get(head, "content-type"), headers_get(head, "content-encoding"));
+	generation_head(r->generation, head->status, headers_get(head, "content-type"), headers_get(head,
+		"content-encoding"));
 	look(r);
 }
 
@@ -90,7 +92,8 @@ static void on_body(void *owner, span piece)
 static void on_end(void *owner, enum fetch_end how, const char *detail)
 {
 	static const enum ending_body ends[] = {
-		[FETCH_FRAMED] = BODY_FRAMED, [FETCH_CLOSED] = BODY_CLOSED, [FETCH_BROKEN] = BODY_BROKEN, [FETCH_MALFORMED] = BODY_MALFORMED,
+		[FETCH_FRAMED] = BODY_FRAMED, [FETCH_CLOSED] = BODY_CLOSED, [FETCH_BROKEN] = BODY_BROKEN,
+			[FETCH_MALFORMED] = BODY_MALFORMED,
 	};
 	struct run *r = owner;
 	r->fetch = NULL;
@@ -102,7 +105,8 @@ static void on_end(void *owner, enum fetch_end how, const char *detail)
 	look(r);
 }
 
-static const struct fetch_events events = {.on_connected = on_connected, .on_head = on_head, .on_body = on_body, .on_end = on_end};
+static const struct fetch_events events = {.on_connected = on_connected, .on_head = on_head, .on_body = on_body,
+	.on_end = on_end};
 
 static void time_out(struct run *r, enum cause cause, uint64_t ms, const char *sentence)
 {
@@ -117,7 +121,8 @@ static void on_connect_timeout(void *owner)
 	struct run *r = owner;
 	char why[300], detail[400];
 	enum cause cause = fetch_stalled(r->fetch, why, sizeof why);
-	snprintf(detail, sizeof detail, "No connection to the model server within %g s: %s.", r->route->connect_ms / 1000.0, why);
+	snprintf(detail, sizeof detail, "No connection to the model server within %g s: %s.",
+		r->route->connect_ms / 1000.0, why);
 	if (cause == CAUSE_TLS)
 		generation_no_connection(r->generation, cause, detail);
 	else
@@ -128,7 +133,8 @@ static void on_connect_timeout(void *owner)
 static void on_first_event_timeout(void *owner)
 {
 	struct run *r = owner;
-	time_out(r, CAUSE_FIRST_EVENT_TIMEOUT, r->route->first_event_ms, "The model server did not begin its answer within %g s.");
+	time_out(r, CAUSE_FIRST_EVENT_TIMEOUT, r->route->first_event_ms,
+		"The model server did not begin its answer within %g s.");
 }
 
 static void on_idle_timeout(void *owner)

@@ -1,6 +1,6 @@
 /* A run drives one generation: it sends the request, feeds what comes back to the generation, and keeps the four clocks
- * (ARCHITECTURE.md, "Ends"). When the generation has ended, for whatever reason, the request is gone too. Belongs to its
- * loop's thread. */
+ * (ARCHITECTURE.md, "Ends"). When the generation has ended, for whatever reason, the request is gone too. Belongs to
+ * its loop's thread. */
 #ifndef UPSTREAM_RUN_H
 #define UPSTREAM_RUN_H
 

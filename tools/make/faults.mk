@@ -1,6 +1,6 @@
 # Faults by the thousand: slower than tests, and each prints what it counted.
 
-.PHONY: faults cuts kills
+.PHONY: faults cuts kills reloads
 faults: $B/lastword $B/lastword-model build/venv/bin/pytest ## the thinned faults, as `make test` runs them
 	$(PYTEST) tests/faults
 
@@ -9,3 +9,6 @@ cuts: $B/lastword ## cut answers at every byte, in every way: about 15,000 runs
 
 kills: $B/lastword $B/lastword-model ## kill -9 the model server in mid-answer, 100 times
 	LASTWORD=$B/lastword python3 tests/faults/kill_model.py
+
+reloads: $B/lastword ## 200 SIGHUPs under 200 new streams/s, and a drain among 1,000 live streams
+	LASTWORD=$B/lastword python3 tests/faults/reload_under_load.py

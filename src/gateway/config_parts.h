@@ -165,6 +165,8 @@ bool config_later_always(const struct node *n);
 bool config_later_filled_list(const struct node *n);
 bool config_later_true(const struct node *n);
 bool config_later_many_workers(const struct node *n);
+bool config_later_hold(const struct node *n);
+bool config_later_retry_body(const struct node *n);
 bool config_later_upstream(const struct node *n);
 
 /* Appends a quoted JSON string that YAML reads back as the same text. */

@@ -621,7 +621,7 @@ static void test_size_and_depth_are_limited(void **state)
 static void test_what_this_version_lacks_is_refused(void **state)
 {
 	static const char *const once[] = {"tls: { cert: c.pem, key: k.pem }", "workers: 2", "trusted_proxies: [10.0.0.1]",
-		"keys: [{ name: a, key: env:HOME }]"};
+		"keys: [{ name: a, key: env:HOME }]", "hold: 5s", "retry_body: 2MiB"};
 	static const char *const of_route[] = {"retry_on: [503]",
 		"attach_retries: true", "done_after_error: true"};
 	for (size_t i = 0; i < sizeof once / sizeof *once; i++)

@@ -15,7 +15,7 @@ import { wordsFor } from "./words.js";
 
 const LENGTH_WORDS = ["length", "max_tokens", "max_output_tokens", "model_context_window_exceeded", "MAX_TOKENS"];
 const FILTER_WORDS = ["content_filter", "refusal", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"];
-const FACTS_MS = 250; // between two looks at the figures while they grow
+const FACTS_MS = 250; // from a token to the figures that count it
 const MEMORY = "lastword"; // in sessionStorage: {prompt, key, id, ended}
 
 const words = wordsFor(navigator.languages ?? [navigator.language]);
@@ -90,11 +90,12 @@ async function show(begin, { memory = null, clock = null, isShared = false }) {
 	clear();
 	at("shared").hidden = !isShared;
 	setBusy(true);
-	const sight = { clock, tokens: 0, state: "", looked: 0 };
+	const sight = { clock, tokens: 0, timer: 0 };
 	answer = begin(listener(sight, memory));
 	if (memory) remember(Object.assign(memory, { key: answer.key ?? memory.key }));
 	const end = await answer;
 	answer = null;
+	clearTimeout(sight.timer);
 	texts.answer.flush();
 	texts.reasoning.flush();
 	setBusy(false);
@@ -162,9 +163,10 @@ function tick(sight) {
 		sight.clock.first ??= now;
 		sight.clock.last = now;
 	}
-	if (now - sight.looked < FACTS_MS) return;
-	sight.looked = now;
-	sayFacts(words.facts.tokens(sight.tokens), ...pace(sight));
+	sight.timer ||= setTimeout(() => {
+		sight.timer = 0;
+		sayFacts(words.facts.tokens(sight.tokens), ...pace(sight));
+	}, FACTS_MS);
 }
 
 function pace({ clock, tokens }) {

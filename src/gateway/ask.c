@@ -158,7 +158,7 @@ static bool make_post(const struct route *route, const struct dialect *d, const 
 	return true;
 }
 
-static void put_credential(const struct route *route, const struct dialect *d, struct buf *out)
+void ask_put_credential(const struct route *route, const struct dialect *d, struct buf *out)
 {
 	if (!route->auth_value)
 		return;
@@ -181,7 +181,7 @@ static void put_fields(const struct route *route, const struct dialect *d, const
 		buf_printf(out, "X-Forwarded-Host: %.*s\r\n", SPAN_ARG(host));
 	if (trace.p && trace.n <= 128)
 		buf_printf(out, "traceparent: %.*s\r\n", SPAN_ARG(trace));
-	put_credential(route, d, out);
+	ask_put_credential(route, d, out);
 }
 
 /* The dialect that the request is made for and, unless it is found out by the first event, the answer is read by. */

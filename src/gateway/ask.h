@@ -34,4 +34,8 @@ MUST bool ask_make(const struct route *route, const struct wanted *q, const stru
 	struct refusal *wrong);
 void asked_finish(struct asked *a);
 
+/* The header line with the route's own credential, if it has one: in auth_header, else where servers of the dialect read it (NULL:
+ * Authorization: Bearer). */
+void ask_put_credential(const struct route *route, const struct dialect *d, struct buf *out);
+
 #endif

@@ -143,8 +143,8 @@ static bool bind_dialect(struct binding *b, const struct option *o, const struct
 		return false;
 	r->dialect_auto = span_is(text, "auto");
 	r->dialect = r->dialect_auto ? NULL : dialect_by_name(text, &known);
-	if (r->dialect_auto || r->dialect || known)
-		return true; /* known but not built: config_later.c has a word to say */
+	if (r->dialect_auto || r->dialect)
+		return true;
 	return config_type_wrong(b, o, n, "unknown dialect \"%s\"", config_complain_show(text).text);
 }
 

@@ -12,6 +12,7 @@
 #include "gateway/endpoints.h"
 
 #include "base/log.h"
+#include "gateway/ask.h"
 #include "gateway/guard.h"
 
 #include <stdio.h>
@@ -211,10 +212,7 @@ static void put_fields(const struct pipe *p, struct buf *out)
 			buf_printf(out, "%.*s: %.*s\r\n", SPAN_ARG(head->fields[i].name), SPAN_ARG(head->fields[i].value));
 	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon
 		? (int)(colon - peer) : (int)strlen(peer), peer);
-	if (p->route->auth_value && !p->route->auth_header)
-		buf_printf(out, "Authorization: Bearer %s\r\n", p->route->auth_value);
-	else if (p->route->auth_value)
-		buf_printf(out, "%s: %s\r\n", p->route->auth_header, p->route->auth_value);
+	ask_put_credential(p->route, NULL, out);
 }
 
 /* A path behind the route's prefix goes behind the upstream's path; an upstream without a path takes it whole. */

@@ -66,6 +66,8 @@ static enum json_token open_one(struct json *s, bool array)
 	return array ? JSON_ARRAY : JSON_OBJECT;
 }
 
+static uint64_t taken(const struct json *s) { return s->before + (uint64_t)(s->p - s->in.p); }
+
 static enum json_token close_one(struct json *s)
 {
 	enum json_token token = s->in_array ? JSON_ARRAY_END : JSON_OBJECT_END;
@@ -443,7 +445,7 @@ enum json_token json_next(struct json *s)
 	if (s->expect == BROKEN)
 		return JSON_BAD;
 	enum json_token token = go_on(s);
-	s->offset = s->before + (uint64_t)(s->p - s->in.p);
+	s->offset = taken(s);
 	return token;
 }
 
@@ -462,6 +464,7 @@ static bool pass_next_value(struct json *s)
 	if (!p)
 		return false;
 	s->p = p;
+	s->offset = taken(s);
 	s->expect = s->depth ? COMMA_OR_END : NOTHING;
 	return true;
 }
@@ -476,6 +479,7 @@ static bool pass_rest(struct json *s)
 		return false;
 	s->p = p - 1;
 	(void)close_one(s);
+	s->offset = taken(s);
 	return true;
 }
 

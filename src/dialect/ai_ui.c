@@ -122,5 +122,6 @@ const struct dialect dialect_ai_ui = {
 	.frame_begin = SPAN("data: "),
 	.frame_end = SPAN("\n\n"),
 	.put_error = put_error,
+	.raising = {.type = "error", .string = "errorText"},
 	.put_question = put_question,
 };

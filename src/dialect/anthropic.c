@@ -275,6 +275,7 @@ const struct dialect dialect_anthropic = {
 	.frame_begin = SPAN("event: error\ndata: "),
 	.frame_end = SPAN("\n\n"),
 	.put_error = put_error,
+	.raising = {.event = "error", .type = "error", .object = "error"},
 	.credential = "x-api-key: ",
 	.fields = "anthropic-version: 2023-06-01\r\n",
 	.put_question = put_question,

@@ -8,6 +8,7 @@
 #include "base/cause.h"
 #include "base/utf8.h"
 #include "dialect/mould.h"
+#include "json/edit.h"
 #include "sse/parse.h"
 
 #include <stdint.h>
@@ -68,6 +69,7 @@ struct reader {
 	struct buf text;      /* of choice 0: whole characters, valid UTF-8 */
 	struct buf reasoning; /* likewise */
 	bool tool;            /* a tool fragment */
+	bool says;            /* any of these, of any choice, half a character included */
 	bool feeds_idle;      /* a well-formed data event of the dialect other than a ping or keep-alive */
 
 	/* For the dialects. */
@@ -101,6 +103,16 @@ struct dialect_question {
 	span messages; /* the text of a JSON array of messages, in OpenAI's form */
 };
 
+/* The frame from which the dialect's official clients raise an exception. */
+struct raising {
+	const char *event;  /* its name; NULL: it has none */
+	const char *type;   /* the member `type`; NULL: whatever it is */
+	const char *string; /* a member that must be a string … */
+	const char *object; /* … and one that must be an object; NULL: none. Without any: whatever the event says raises */
+	bool coded;         /* the object's `code` must be an HTTP status of an error */
+	const char *never;  /* a member beside which clients do not look at the error; NULL: there is none */
+};
+
 struct dialect {
 	const char *name;       /* as in the configuration */
 	enum sse_syntax syntax;
@@ -117,6 +129,10 @@ struct dialect {
 	span frame_begin, frame_end; /* around a frame's JSON */
 	void (*put_error)(struct buf *out, const struct failure *f);
 	void (*put_error_event)(struct buf *out, const struct failure *f); /* in a stream; NULL: as put_error */
+	struct raising raising;
+	/* What turns an event that ends the answer into one that only says what it says. */
+	const struct json_edit *unfinish;
+	size_t unfinishes;
 
 	/* How it is asked. */
 	const char *credential; /* the header that carries one, up to its value: "Authorization: Bearer " */
@@ -144,6 +160,13 @@ extern const struct dialect dialect_ai_ui;
  * byte. */
 void dialect_put_failure(struct buf *out, const struct dialect *d, const struct failure *f);
 void dialect_put_error_body(struct buf *out, const struct dialect *d, const struct failure *f);
+
+/* An event that is an error goes on to the client as it is: it raises there. */
+MUST bool dialect_event_raises(const struct dialect *d, const struct sse_event *event);
+
+/* Appends a frame that says what the event says and neither ends the answer nor fails it. False, and out as it was: the
+ * event cannot be divided so, or there is no memory. */
+MUST bool dialect_put_unfinished(struct buf *out, const struct dialect *d, const struct sse_event *event);
 
 /* n: choices that the request asked for, at least 1. */
 void reader_init(struct reader *r, const struct dialect *dialect, const struct dialect_text_rules *rules, unsigned n);

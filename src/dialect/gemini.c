@@ -252,6 +252,12 @@ static bool put_question(struct buf *out, const struct dialect_question *q)
 	return good;
 }
 
+static const struct json_edit unfinish[] = {
+	{{SPAN("candidates"), SPAN("[]"), SPAN("finishReason")}, SPAN("null")},
+	{{SPAN("promptFeedback")}, {0}},
+	{{SPAN("error")}, {0}},
+};
+
 /* The Python client raises on any comment, and the JS client drops a frame that one is glued to. */
 const struct dialect dialect_gemini = {
 	.name = "gemini",
@@ -265,6 +271,9 @@ const struct dialect dialect_gemini = {
 	.frame_end = SPAN("\n\n"),
 	.query = SPAN("alt=sse"),
 	.put_error = put_error,
+	.raising = {.object = "error", .coded = true, .never = "candidates"},
+	.unfinish = unfinish,
+	.unfinishes = OBJECT_COUNT(unfinish),
 	.credential = "x-goog-api-key: ",
 	.put_question = put_question,
 };

@@ -100,6 +100,12 @@ static bool put_question(struct buf *out, const struct dialect_question *q)
 	return true;
 }
 
+static const struct json_edit unfinish[] = {
+	{{SPAN("stop")}, SPAN("false")},
+	{{SPAN("stop_type")}, {0}},
+	{{SPAN("error")}, {0}},
+};
+
 const struct dialect dialect_llamacpp = {
 	.name = "llamacpp",
 	.syntax = SSE_EVENT_STREAM,
@@ -111,5 +117,8 @@ const struct dialect dialect_llamacpp = {
 	.frame_begin = SPAN("data: "),
 	.frame_end = SPAN("\n\n"),
 	.put_error = put_error,
+	.raising = {.object = "error"},
+	.unfinish = unfinish,
+	.unfinishes = OBJECT_COUNT(unfinish),
 	.put_question = put_question,
 };

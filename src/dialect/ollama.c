@@ -108,6 +108,12 @@ static bool put_generate_question(struct buf *out, const struct dialect_question
 	return true;
 }
 
+static const struct json_edit unfinish[] = {
+	{{SPAN("done")}, SPAN("false")},
+	{{SPAN("done_reason")}, {0}},
+	{{SPAN("error")}, {0}},
+};
+
 const struct dialect dialect_ollama_chat = {
 	.name = "ollama-chat",
 	.syntax = SSE_NDJSON,
@@ -117,6 +123,9 @@ const struct dialect dialect_ollama_chat = {
 	.read_error_body = reader_take_error_body,
 	.frame_end = SPAN("\n"),
 	.put_error = put_error,
+	.raising = {.string = "error"},
+	.unfinish = unfinish,
+	.unfinishes = OBJECT_COUNT(unfinish),
 	.put_question = put_chat_question,
 };
 
@@ -129,5 +138,8 @@ const struct dialect dialect_ollama_generate = {
 	.read_error_body = reader_take_error_body,
 	.frame_end = SPAN("\n"),
 	.put_error = put_error,
+	.raising = {.string = "error"},
+	.unfinish = unfinish,
+	.unfinishes = OBJECT_COUNT(unfinish),
 	.put_question = put_generate_question,
 };

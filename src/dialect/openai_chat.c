@@ -226,6 +226,11 @@ static bool put_question(struct buf *out, const struct dialect_question *q)
 	return true;
 }
 
+const struct json_edit openai_unfinish[OPENAI_UNFINISHES] = {
+	{{SPAN("choices"), SPAN("[]"), SPAN("finish_reason")}, SPAN("null")},
+	{{SPAN("error")}, {0}},
+};
+
 const struct dialect dialect_openai_chat = {
 	.name = "openai-chat",
 	.syntax = SSE_EVENT_STREAM,
@@ -238,5 +243,8 @@ const struct dialect dialect_openai_chat = {
 	.frame_begin = SPAN("data: "),
 	.frame_end = SPAN("\n\n"),
 	.put_error = voice_put_openai_error,
+	.raising = {.object = "error", .never = "choices"},
+	.unfinish = openai_unfinish,
+	.unfinishes = OPENAI_UNFINISHES,
 	.put_question = put_question,
 };

@@ -31,5 +31,8 @@ const struct dialect dialect_openai_completions = {
 	.frame_begin = SPAN("data: "),
 	.frame_end = SPAN("\n\n"),
 	.put_error = voice_put_openai_error,
+	.raising = {.object = "error", .never = "choices"},
+	.unfinish = openai_unfinish,
+	.unfinishes = OPENAI_UNFINISHES,
 	.put_question = put_question,
 };

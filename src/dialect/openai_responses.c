@@ -191,5 +191,6 @@ const struct dialect dialect_openai_responses = {
 	.frame_end = SPAN("\n\n"),
 	.put_error = voice_put_openai_error,
 	.put_error_event = put_error_event,
+	.raising = {.event = "error", .type = "error", .string = "message", .object = "error"},
 	.put_question = put_question,
 };

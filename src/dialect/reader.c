@@ -37,7 +37,7 @@ void reader_finish(struct reader *r)
 static void forget_event(struct reader *r)
 {
 	r->text.n = r->reasoning.n = 0;
-	r->tool = r->feeds_idle = false;
+	r->tool = r->says = r->feeds_idle = false;
 	r->additions = 0;
 }
 
@@ -116,6 +116,7 @@ static void note_piece(struct reader *r, span piece, bool is_reasoning)
 	r->additions++;
 	r->piece = piece;
 	r->piece_is_reasoning = is_reasoning;
+	r->says = true;
 }
 
 void reader_add_text(struct reader *r, span piece)
@@ -139,14 +140,14 @@ void reader_add_reasoning(struct reader *r, span piece)
 void reader_add_tool(struct reader *r)
 {
 	r->additions += 2;
-	r->tool = r->seen.meaning = true;
+	r->tool = r->says = r->seen.meaning = true;
 }
 
 void reader_note_other(struct reader *r, bool text)
 {
 	r->additions += 2;
 	r->seen.text |= text;
-	r->seen.meaning = true;
+	r->says = r->seen.meaning = true;
 }
 
 bool reader_see_choice(struct reader *r, unsigned index)

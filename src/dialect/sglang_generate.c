@@ -140,6 +140,11 @@ static bool put_question(struct buf *out, const struct dialect_question *q)
 	return true;
 }
 
+static const struct json_edit unfinish[] = {
+	{{SPAN("meta_info"), SPAN("finish_reason")}, SPAN("null")},
+	{{SPAN("error")}, {0}},
+};
+
 const struct dialect dialect_sglang_generate = {
 	.name = "sglang-generate",
 	.syntax = SSE_EVENT_STREAM,
@@ -152,5 +157,8 @@ const struct dialect dialect_sglang_generate = {
 	.frame_begin = SPAN("data: "),
 	.frame_end = SPAN("\n\n"),
 	.put_error = put_error,
+	.raising = {.object = "error"},
+	.unfinish = unfinish,
+	.unfinishes = OBJECT_COUNT(unfinish),
 	.put_question = put_question,
 };

@@ -85,4 +85,5 @@ const struct dialect dialect_text = {
 	.frame_begin = SPAN("event: error\ndata: "),
 	.frame_end = SPAN("\n\n"),
 	.put_error = voice_put_openai_error,
+	.raising = {.event = "error"},
 };

@@ -111,6 +111,13 @@ static bool put_question(struct buf *out, const struct dialect_question *q)
 	return question_put_prompt(out, q, "inputs");
 }
 
+static const struct json_edit unfinish[] = {
+	{{SPAN("generated_text")}, SPAN("null")},
+	{{SPAN("details")}, SPAN("null")},
+	{{SPAN("error")}, {0}},
+	{{SPAN("error_type")}, {0}},
+};
+
 const struct dialect dialect_tgi = {
 	.name = "tgi",
 	.syntax = SSE_EVENT_STREAM,
@@ -122,5 +129,8 @@ const struct dialect dialect_tgi = {
 	.frame_begin = SPAN("data: "),
 	.frame_end = SPAN("\n\n"),
 	.put_error = put_error,
+	.raising = {.string = "error"},
+	.unfinish = unfinish,
+	.unfinishes = OBJECT_COUNT(unfinish),
 	.put_question = put_question,
 };

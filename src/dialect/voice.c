@@ -58,7 +58,7 @@ void voice_put_code(struct buf *out, const struct failure *f)
 void voice_put_number(struct buf *out, const struct failure *f)
 {
 	size_t n = is_told(f->code) ? strspn(f->code, "0123456789") : 0;
-	if (n == 3 && !f->code[n] && f->code[0] != '0')
+	if (n == 3 && !f->code[n] && (f->code[0] == '4' || f->code[0] == '5'))
 		buf_put(out, span_of(f->code, n));
 	else
 		buf_printf(out, "%d", voice_status(f));

@@ -48,6 +48,20 @@ void sse_print_data(struct buf *out, enum sse_data form, span text)
 	buf_put_byte(out, '\n');
 }
 
+void sse_unify_line_ends(struct buf *text, bool *after_cr)
+{
+	if (text->n == 0 || (!*after_cr && !memchr(text->p, '\r', text->n)))
+		return;
+	size_t n = 0;
+	for (size_t i = 0; i < text->n; i++) {
+		bool belongs_to_cr = *after_cr && text->p[i] == '\n';
+		*after_cr = text->p[i] == '\r';
+		if (!belongs_to_cr)
+			text->p[n++] = *after_cr ? '\n' : text->p[i];
+	}
+	text->n = n;
+}
+
 static bool is_separator(span s)
 {
 	return span_starts(s, SPAN("\xE2\x80\xA8")) || span_starts(s, SPAN("\xE2\x80\xA9"));

@@ -10,6 +10,9 @@ enum sse_data { SSE_TEXT, SSE_JSON };
  * as one JSON string. The text is valid UTF-8 and, in SSE_TEXT, free of CR. No blank line. */
 void sse_print_data(struct buf *out, enum sse_data form, span text);
 
+/* CR and CRLF become LF, in place: what SSE_TEXT asks for. *after_cr remembers a CR at the end, for the next piece. */
+void sse_unify_line_ends(struct buf *text, bool *after_cr);
+
 /* Appends s as a JSON string with its quotes: control characters, quote, backslash and DEL escaped, and "<", U+2028
  * and U+2029 too, so that the string is safe in any script or page. s is valid UTF-8. */
 void sse_print_json_string(struct buf *out, span s);

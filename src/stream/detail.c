@@ -5,7 +5,7 @@
  * machine. The cause's own sentence (cause.def) is what remains when no more is known.
  *
  * Half of the words may be the upstream's: an error's message, a finish reason, a media type. They are hostile until
- * `clean` has copied them, which is the only way into `out`:
+ * `detail_clean` has copied them, which is the only way into `out`:
  *
  *	1. Valid UTF-8, one line, no control characters; what is neither becomes '?' or a space.
  *	2. No "<" and no ">": a page that forgets to escape still shows text. Guillemets stand in for them, so that
@@ -240,7 +240,7 @@ static span clean_one(span s, span secret, size_t *taken)
 	return span_first(s, n);
 }
 
-static void clean(char out[DIALECT_SENTENCE], span s, span secret)
+void detail_clean(char out[DIALECT_SENTENCE], span s, span secret)
 {
 	size_t n = 0, taken;
 	for (; s.n; s = span_from(s, taken)) {
@@ -263,5 +263,5 @@ void detail_write(char out[DIALECT_SENTENCE], const struct detail_facts *f)
 		say_given(&d, f);
 	else
 		say_known(&d, f);
-	clean(out, span_str(d.text), f->secret);
+	detail_clean(out, span_str(d.text), f->secret);
 }

@@ -17,4 +17,7 @@ struct detail_facts {
 /* out is empty for a good end; else one line of valid UTF-8, NUL-terminated, without control characters, "<" or ">". */
 void detail_write(char out[DIALECT_SENTENCE], const struct detail_facts *f);
 
+/* Somebody else's words, made as safe as a detail. */
+void detail_clean(char out[DIALECT_SENTENCE], span words, span secret);
+
 #endif

@@ -12,7 +12,10 @@
  *	3. Half a character that is still held back when the end is decided becomes U+FFFD before the journal is
  *	   sealed.
  *	4. How the bytes were sliced changes neither the journal nor the verdict.
- *	5. `auto` reads as dialect text until the first event with data decides; events without data mean something
+ *	5. Of a journal of frames the browser's view is told, not kept (journal_tell): the events are counted here as a
+ *	   retelling of the frames will find them. A frame that would end the answer badly is not kept; what it says is,
+ *	   without the end, and our own word for the end comes last.
+ *	6. `auto` reads as dialect text until the first event with data decides; events without data mean something
  *	   to text only.
  *
  * The driver (upstream/run) owns the socket, the clocks, retries and the choice of upstream, and looks at `ended` after
@@ -21,6 +24,7 @@
 #include "stream/generation.h"
 
 #include "json/scan.h"
+#include "sse/print.h"
 #include "stream/detail.h"
 
 #include <stdarg.h>
@@ -51,6 +55,7 @@ static void change_dialect(struct generation *g, const struct dialect *dialect)
 
 void generation_init(struct generation *g, const struct generation_rules *rules, struct journal *journal)
 {
+	CHECK(rules->dialect || !rules->keeps_frames);
 	*g = (struct generation){
 		.queue = -1,
 		.rules = *rules,
@@ -70,6 +75,8 @@ void generation_finish(struct generation *g)
 	sse_finish(&g->sse);
 	reader_finish(&g->reader);
 	buf_finish(&g->json_body);
+	frames_finish(&g->frames);
+	buf_finish(&g->closing);
 	journal_drop(g->journal);
 	g->journal = NULL;
 }
@@ -84,19 +91,14 @@ static void lose(struct generation *g, enum cause cause)
 	g->evidence.ours = cause;
 }
 
-/* CR and CRLF become LF, in place: an event stream cannot carry a CR. *after_cr remembers a CR at the end. */
-static void unify_line_ends(struct buf *b, bool *after_cr)
+static void append(struct generation *g, enum journal_kind kind, span bytes)
 {
-	if (b->n == 0 || (!*after_cr && !memchr(b->p, '\r', b->n)))
-		return;
-	size_t n = 0;
-	for (size_t i = 0; i < b->n; i++) {
-		bool belongs_to_cr = *after_cr && b->p[i] == '\n';
-		*after_cr = b->p[i] == '\r';
-		if (!belongs_to_cr)
-			b->p[n++] = *after_cr ? '\n' : b->p[i];
-	}
-	b->n = n;
+	bool is_over = g->rules.stream_limit && bytes.n > g->rules.stream_limit - g->stored_bytes;
+	enum cause cause = is_over ? CAUSE_STREAM_TOO_LARGE : journal_append(g->journal, kind, bytes);
+	if (cause)
+		lose(g, cause);
+	else
+		g->stored_bytes += bytes.n;
 }
 
 static void keep(struct generation *g, enum journal_kind kind, struct buf *said, bool *after_cr)
@@ -108,21 +110,123 @@ static void keep(struct generation *g, enum journal_kind kind, struct buf *said,
 		return;
 	}
 	if (!g->rules.json)
-		unify_line_ends(said, after_cr);
+		sse_unify_line_ends(said, after_cr);
 	if (said->n == 0)
 		return;
-	bool is_over = g->rules.stream_limit && said->n > g->rules.stream_limit - g->stored_bytes;
-	enum cause cause = is_over ? CAUSE_STREAM_TOO_LARGE : journal_append(g->journal, kind, buf_span(said));
-	if (cause)
-		lose(g, cause);
+	if (g->rules.keeps_frames)
+		journal_tell(g->journal, kind, buf_span(said));
 	else
-		g->stored_bytes += said->n;
+		append(g, kind, buf_span(said));
 }
 
 static void keep_what_was_said(struct generation *g)
 {
 	keep(g, JOURNAL_REASONING, &g->reader.reasoning, &g->reasoning_after_cr);
 	keep(g, JOURNAL_TEXT, &g->reader.text, &g->text_after_cr);
+}
+
+/* Frames. */
+
+static void keep_frame(struct generation *g, span frame)
+{
+	if (is_lost(g))
+		return;
+	if (frame.p)
+		append(g, JOURNAL_FRAME, frame);
+	else
+		lose(g, CAUSE_OVERLOADED);
+}
+
+/* The event fails the answer. What it says goes on without that; an error that already raises goes on as it is, last. */
+static void divide_frame(struct generation *g, const struct sse_event *event)
+{
+	const struct dialect *d = g->reader.dialect;
+	struct buf rest = {0};
+	if (g->reader.says && dialect_put_unfinished(&rest, d, event)) {
+		keep_frame(g, buf_span(&rest));
+		g->delivers = true;
+	} else if (g->reader.says) {
+		g->reader.text.n = g->reader.reasoning.n = 0; /* a client cannot have it, so it is not counted either */
+	} else if (g->reader.seen.error && dialect_event_raises(d, event)) {
+		buf_put(&g->closing, g->frame);
+	}
+	buf_finish(&rest);
+}
+
+static void relay_event(struct generation *g, const struct sse_event *event)
+{
+	struct verdict verdict;
+	if (g->reader.text.failed)
+		lose(g, CAUSE_OVERLOADED); /* or a retelling would find more than was counted */
+	if (ending_judge(&g->evidence, &verdict) && verdict.cause != CAUSE_FINISHED) {
+		divide_frame(g, event);
+		return;
+	}
+	keep_frame(g, g->frame);
+	g->delivers |= g->reader.seen.meaning;
+}
+
+/* Between two events: the line of a comment need not wait for the next one. */
+static void relay_comment(struct generation *g)
+{
+	if (!g->rules.keeps_frames || sse_is_inside_event(&g->sse))
+		return;
+	keep_frame(g, frames_close(&g->frames, (span){0}));
+}
+
+/* What upstream and model said of the failure, for the dialect to say it. */
+static struct failure failure_of(const struct generation *g, const struct last_word *word, char message[DIALECT_SENTENCE])
+{
+	const struct seen *seen = &g->reader.seen;
+	struct failure f = {.cause = word->cause, .sentence = word->detail, .sequence = seen->sequence};
+	if (word->cause != CAUSE_ERROR)
+		return f;
+	const bool quotes_secret = g->rules.secret.n && memmem(seen->error_message, strlen(seen->error_message),
+		g->rules.secret.p, g->rules.secret.n);
+	f.type = seen->error_type;
+	f.code = seen->error_code;
+	f.message = quotes_secret ? message : seen->error_message;
+	if (quotes_secret)
+		detail_clean(message, span_str(seen->error_message), g->rules.secret);
+	return f;
+}
+
+static void put_failure(struct generation *g, const struct last_word *word, struct buf *out)
+{
+	const struct dialect *d = g->reader.dialect;
+	char message[DIALECT_SENTENCE];
+	struct failure f = failure_of(g, word, message);
+	if (g->closing.n && word->cause == CAUSE_ERROR)
+		buf_put(out, buf_span(&g->closing));
+	else
+		dialect_put_failure(out, d, &f);
+	if (g->rules.done_after_error)
+		buf_put(out, d->terminator);
+}
+
+/* The last frame: an error, or a terminator that the upstream left out behind a finish. Beyond every limit but memory's:
+ * without it the end would not be told. */
+static void say_end(struct generation *g, struct last_word *word)
+{
+	struct buf out = {0};
+	if (word->cause != CAUSE_FINISHED) {
+		buf_put(&out, g->lacks_line_end ? SPAN("\n") : SPAN(""));
+		put_failure(g, word, &out);
+	} else if (g->evidence.body != BODY_OPEN) {
+		buf_put(&out, buf_span(&g->frames.raw)); /* comments behind the last event */
+		buf_put(&out, word->proof == PROOF_FINISH ? g->reader.dialect->terminator : (span){0});
+	}
+	word->is_spoken = !out.failed && !g->frames.raw.failed &&
+		(!out.n || journal_append(g->journal, JOURNAL_FRAME, buf_span(&out)) == CAUSE_NONE);
+	buf_finish(&out);
+}
+
+void generation_put_error_body(const struct generation *g, struct buf *out)
+{
+	const struct last_word *word = journal_last_word(g->journal);
+	char message[DIALECT_SENTENCE];
+	struct failure f = failure_of(g, word, message);
+	dialect_put_error_body(out, g->reader.dialect, &f);
 }
 
 /* The end. */
@@ -152,6 +256,9 @@ static void seal(struct generation *g, const char *given)
 		.event_limit = g->rules.event_limit,
 		.stream_limit = g->rules.stream_limit,
 	});
+	if (g->rules.keeps_frames)
+		say_end(g, &word);
+	g->delivers |= word.cause == CAUSE_FINISHED;
 	journal_seal(g->journal, &word);
 	g->no_field_lines = g->sse.no_field_lines;
 	g->ended = true;
@@ -274,6 +381,8 @@ static void take_event(struct generation *g)
 	reader_read(&g->reader, event);
 	g->fed += g->reader.feeds_idle;
 	g->began |= g->reader.seen.meaning;
+	if (g->rules.keeps_frames)
+		relay_event(g, event);
 	keep_what_was_said(g);
 	judge(g, NULL);
 }
@@ -304,6 +413,7 @@ static void take(struct generation *g, enum sse_item item)
 		break;
 	case SSE_COMMENT:
 		take_comment(g, g->sse.comment);
+		relay_comment(g);
 		break;
 	case SSE_TOO_LARGE:
 		end_ours(g, CAUSE_EVENT_TOO_LARGE, NULL);
@@ -331,6 +441,15 @@ static void collect_json(struct generation *g, span bytes)
 		end_ours(g, CAUSE_OVERLOADED, NULL);
 }
 
+/* bytes: what the parser has used up for the item. */
+static void note_bytes(struct generation *g, enum sse_item item, span bytes)
+{
+	if (item == SSE_EVENT)
+		g->frame = frames_close(&g->frames, bytes);
+	else
+		frames_take(&g->frames, bytes);
+}
+
 void generation_body(struct generation *g, span bytes)
 {
 	if (!g->ended && g->is_json_body) {
@@ -339,7 +458,10 @@ void generation_body(struct generation *g, span bytes)
 	}
 	CHECK(g->ended || g->answered);
 	while (!g->ended) {
+		const char *from = bytes.p;
 		enum sse_item item = sse_next(&g->sse, &bytes);
+		if (g->rules.keeps_frames)
+			note_bytes(g, item, span_of(from, (size_t)(bytes.p - from)));
 		if (item == SSE_MORE)
 			return;
 		take(g, item);
@@ -380,6 +502,9 @@ static bool is_whole_json(span text)
 static void take_last_line(struct generation *g)
 {
 	enum sse_item item = sse_end(&g->sse);
+	if (item == SSE_EVENT)
+		g->frame = frames_close(&g->frames, (span){0});
+	g->lacks_line_end = item == SSE_EVENT;
 	if (item == SSE_EVENT && !is_whole_json(g->sse.event.data))
 		g->evidence.half_event = true;
 	else
@@ -390,8 +515,10 @@ static void take_last_line(struct generation *g)
  * anything else remains half an event. */
 static void take_last_stray(struct generation *g)
 {
-	if (!g->is_undecided && sse_end(&g->sse) == SSE_EVENT && is_whole_json(g->sse.event.stray))
-		take_event(g);
+	if (g->is_undecided || sse_end(&g->sse) != SSE_EVENT || !is_whole_json(g->sse.event.stray))
+		return;
+	g->frame = frames_close(&g->frames, (span){0});
+	take_event(g);
 }
 
 /* Where the dialect is not known yet, an error is looked for in the shape that nearly every server shares. */

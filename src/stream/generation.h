@@ -6,6 +6,7 @@
 
 #include "dialect/dialect.h"
 #include "stream/ending.h"
+#include "stream/frames.h"
 #include "stream/journal.h"
 
 struct generation_rules {
@@ -15,6 +16,8 @@ struct generation_rules {
 	enum end_marker end_marker;
 	bool finish_optional;
 	bool json;                       /* data: json; text is then kept exactly, CR included */
+	bool keeps_frames;               /* passthrough: the journal gets the upstream's frames; dialect is not NULL */
+	bool done_after_error;           /* … and behind an error frame the dialect's terminator */
 	bool queue_comments;             /* the embedded model's `: queue N` comments are understood */
 	unsigned n;                      /* choices asked for */
 	uint64_t event_limit;            /* bytes of one upstream event as it came; 0 = off */
@@ -27,6 +30,8 @@ struct generation {
 	bool ended;          /* the journal is sealed; nothing is taken any more */
 	bool answered;       /* a 200 of the right type came */
 	bool began;          /* an event with meaning was seen: clock first_event is over, idle is on */
+	bool delivers;       /* an event with meaning went into the journal, or the answer is whole: there is no way back to an
+	                      * HTTP error */
 	uint64_t fed;        /* events that feed `idle` */
 	int queue;           /* the last `: queue N`; -1 when none was told */
 	struct verdict verdict;
@@ -43,6 +48,10 @@ struct generation {
 	bool is_undecided;      /* auto, and no event with data yet */
 	bool text_after_cr, reasoning_after_cr; /* text mode: a CR was last; an LF that follows belongs to it */
 	uint64_t stored_bytes;  /* of all events in the journal */
+	struct frames frames;
+	span frame;             /* keeps_frames: the present event's */
+	bool lacks_line_end;    /* keeps_frames: the last frame is a line of NDJSON without its LF */
+	struct buf closing;     /* keeps_frames: an error frame that goes on as it came */
 };
 
 /* The journal is held until generation_finish. The rules' words and spans are loans until then. *g must not move. */
@@ -65,5 +74,8 @@ void generation_no_connection(struct generation *g, enum cause cause, const char
 
 /* We end it: any cause of line 5 of the table. Nothing happens when it has ended already: the first word stands. */
 void generation_end(struct generation *g, enum cause cause, const char *detail);
+
+/* keeps_frames, ended badly: appends the body of an HTTP error that says so in the dialect. */
+void generation_put_error_body(const struct generation *g, struct buf *out);
 
 #endif

@@ -10,7 +10,8 @@
  *	1. Events 1 … count are immutable and readable by any thread. An event's bytes and index, and the segment
  *	   that holds them with all pointers that lead to it, are written before the release store of `count` that
  *	   publishes it.
- *	2. Only the writer touches what is behind `count`, the tally and `last`.
+ *	2. Only the writer touches what is behind `count`, the tally and `last`. `told` is what a browser may name as a
+ *	   place: `count`, but for a journal of frames.
  *	3. A segment holds the events first … next->first - 1; while it has no `next`, all from `first` on.
  *	4. `word` is written once, before the release store of `sealed`; `count` never changes after it.
  *	5. Appending fails before it changes anything.
@@ -45,6 +46,7 @@ struct segment {
 struct journal {
 	atomic_uint holds;
 	atomic_uint count;
+	atomic_uint told;
 	atomic_bool sealed;
 	atomic_uint_least64_t memory;
 	_Atomic(struct segment *) first;
@@ -147,7 +149,9 @@ static void put(struct segment *s, enum journal_kind kind, span text)
 
 static void tally(struct journal *j, enum journal_kind kind, span text)
 {
-	j->weight += text.n + INDEX;
+	if (kind == JOURNAL_FRAME)
+		return;
+	atomic_store_explicit(&j->told, atomic_load_explicit(&j->told, memory_order_relaxed) + 1, memory_order_release);
 	if (kind != JOURNAL_TEXT)
 		return;
 	j->texts++;
@@ -169,9 +173,16 @@ enum cause journal_append(struct journal *j, enum journal_kind kind, span text)
 		chain(j, s);
 	}
 	put(j->last, kind, text);
+	j->weight += text.n + INDEX;
 	tally(j, kind, text);
 	atomic_store_explicit(&j->count, journal_count(j) + 1, memory_order_release);
 	return CAUSE_NONE;
+}
+
+void journal_tell(struct journal *j, enum journal_kind kind, span text)
+{
+	CHECK(kind != JOURNAL_FRAME);
+	tally(j, kind, text);
 }
 
 void journal_seal(struct journal *j, const struct last_word *word)
@@ -187,6 +198,8 @@ uint32_t journal_count(const struct journal *j)
 {
 	return atomic_load_explicit(&j->count, memory_order_acquire);
 }
+
+uint32_t journal_told(const struct journal *j) { return atomic_load_explicit(&j->told, memory_order_acquire); }
 
 const struct last_word *journal_last_word(const struct journal *j)
 {

@@ -9,7 +9,8 @@
 
 #include <stdint.h>
 
-enum journal_kind { JOURNAL_TEXT, JOURNAL_REASONING };
+/* A journal holds either text and reasoning, as browsers are told them, or the upstream's own frames (passthrough). */
+enum journal_kind { JOURNAL_TEXT, JOURNAL_REASONING, JOURNAL_FRAME };
 
 /* The end of a stream as every reader is told it. Written once, before the journal is sealed. */
 struct last_word {
@@ -18,7 +19,8 @@ struct last_word {
 	char finish[DIALECT_WORD];     /* empty: null */
 	char detail[DIALECT_SENTENCE]; /* bad ends: one sentence, no secret, no HTML */
 	int upstream_status;           /* cause status; else 0 */
-	uint64_t events;               /* JOURNAL_TEXT events, … */
+	bool is_spoken;                /* a journal of frames: the last of them says this end in the dialect */
+	uint64_t events;               /* text events, … */
 	uint64_t bytes;                /* … their bytes … */
 	uint32_t crc32;                /* … and the IEEE CRC-32 of those in order */
 };
@@ -34,11 +36,15 @@ void journal_drop(struct journal *j); /* the last drop frees it; any thread */
  * index would pass 4 GiB or 2^32 - 2 events. */
 MUST enum cause journal_append(struct journal *j, enum journal_kind kind, span text);
 
+/* Writer, for a journal of frames: a browser that reads the stream is told one more event, of this text. */
+void journal_tell(struct journal *j, enum journal_kind kind, span text);
+
 /* Writer: the last thing that happens to a journal. word->events, bytes and crc32 are filled in here. */
 void journal_seal(struct journal *j, const struct last_word *word);
 
 /* Any thread. */
 uint32_t journal_count(const struct journal *j);  /* events published; they are numbered from 1 */
+uint32_t journal_told(const struct journal *j);   /* events that a browser is told: all, or those of journal_tell */
 uint64_t journal_memory(const struct journal *j); /* bytes allocated */
 
 /* NULL until sealed. A count that is read after this returned a word is final; one that was read before may not be. */

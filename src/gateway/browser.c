@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "gateway/ask.h"
 #include "gateway/guard.h"
+#include "gateway/stream.h"
 #include "gateway/viewer.h"
 
 #include <openssl/sha.h>
@@ -23,6 +24,7 @@ enum { BODY_BYTES = 1 << 20, KEY_BYTES = 256 };
 struct start {
 	struct worker *worker;
 	struct exchange *exchange;
+	struct config *config;                 /* a loan; where the route is from */
 	const struct route *route;
 	void (*greet)(struct exchange *x, struct stream *s, bool is_new); /* answers the exchange */
 	span key;                              /* p NULL: none */
@@ -43,14 +45,14 @@ static void answer_busy(struct worker *w, struct exchange *x)
 	buf_finish(&out);
 }
 
-static void greet_viewer(struct exchange *x, struct stream *s, bool is_new) { viewer_open(x, s, 0); }
+static void greet_viewer(struct exchange *x, struct stream *s, bool is_new) { viewer_open(x, stream_admit(s), 0); }
 
 static void greet_maker(struct exchange *x, struct stream *s, bool is_new)
 {
 	struct buf out = {0};
 	char location[sizeof "streams/" + ID_LENGTH];
-	snprintf(location, sizeof location, "streams/%s", s->entry.id.text);
-	buf_printf(&out, "{\"id\":\"%s\",\"url\":\"%s\"}\n", s->entry.id.text, location);
+	snprintf(location, sizeof location, "streams/%s", s->face->id.text);
+	buf_printf(&out, "{\"id\":\"%s\",\"url\":\"%s\"}\n", s->face->id.text, location);
 	exchange_field(x, "Location", span_str(location));
 	exchange_field(x, "Cache-Control", SPAN("no-store"));
 	exchange_answer(x, is_new ? 201 : 200, "application/json", buf_span(&out));
@@ -95,7 +97,8 @@ static void begin(const struct start *s, const struct wanted *q, span scope)
 	struct stream *stream = NULL;
 	if (!ask_make(s->route, q, s->exchange, &asked, &wrong))
 		exchange_refuse(s->exchange, wrong.status, wrong.code, wrong.message);
-	else if (!(stream = stream_start(s->worker, s->route, &asked.request, &asked.rules, exchange_peer(s->exchange))))
+	else if (!(stream = stream_start(s->worker, &(struct stream_plan){s->config, s->route, &asked.request, &asked.rules,
+		exchange_peer(s->exchange)})))
 		exchange_refuse(s->exchange, 503, "overloaded", "There is no memory for another stream now.");
 	asked_finish(&asked);
 	if (!stream)
@@ -176,7 +179,7 @@ static const char *prompt_complaint(enum url_query found, const struct buf *prom
 
 void browser_get(struct worker *w, struct exchange *x, const struct route *route)
 {
-	struct start s = {.worker = w, .exchange = x, .route = route, .greet = greet_viewer};
+	struct start s = {.worker = w, .exchange = x, .config = w->config, .route = route, .greet = greet_viewer};
 	struct buf prompt = {0}, key = {0};
 	if (resumed(w, x) || !guard_start(w, x))
 		return;
@@ -214,7 +217,7 @@ static bool choose_route(struct start *s, json_t *root)
 {
 	if (s->route)
 		return true;
-	s->route = named_route(s->worker->config, json_object_get(root, "route"));
+	s->route = named_route(s->config, json_object_get(root, "route"));
 	json_object_del(root, "route");
 	if (!s->route)
 		exchange_refuse(s->exchange, 404, "unknown_route", "\"route\" names no browser route of this gateway.");
@@ -250,8 +253,8 @@ static void free_post(void *memory)
 static void on_post_body(void *owner, span body)
 {
 	struct post *p = owner;
-	struct start s = {.worker = p->worker, .exchange = p->exchange, .route = p->route, .greet = p->route
-		? greet_viewer : greet_maker};
+	struct start s = {.worker = p->worker, .exchange = p->exchange, .config = p->config, .route = p->route,
+		.greet = p->route ? greet_viewer : greet_maker};
 	loop_free_later(&p->worker->loop, p, free_post);
 	answer_post(&s, body);
 }

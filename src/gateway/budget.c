@@ -32,7 +32,7 @@ static struct stream *largest(const struct worker *w)
 void budget_grew(struct stream *s)
 {
 	struct worker *w = s->worker;
-	uint64_t now = journal_memory(s->journal);
+	uint64_t now = journal_memory(s->face->journal);
 	if (now == s->counted_memory)
 		return;
 	w->live_bytes += now - s->counted_memory;

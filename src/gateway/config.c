@@ -44,7 +44,7 @@ static enum config_action load_all(int argc, char **argv, struct config **out, s
 	struct config *config = load(&f, c);
 	if (!config)
 		return CONFIG_WRONG;
-	config->holds = 1;
+	atomic_init(&config->holds, 1);
 	*out = config;
 	return action;
 }
@@ -70,15 +70,16 @@ struct config *config_reload(int argc, char **argv, char *why, size_t why_bytes)
 
 struct config *config_hold(struct config *c)
 {
-	CHECK(c->holds > 0);
-	c->holds++;
+	unsigned before = atomic_fetch_add_explicit(&c->holds, 1, memory_order_relaxed);
+	CHECK(before > 0 && before < UINT32_MAX);
 	return c;
 }
 
 void config_drop(struct config *c)
 {
-	CHECK(c->holds > 0);
-	if (--c->holds == 0)
+	unsigned before = atomic_fetch_sub_explicit(&c->holds, 1, memory_order_acq_rel);
+	CHECK(before > 0);
+	if (before == 1)
 		config_destroy(c);
 }
 

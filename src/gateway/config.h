@@ -6,6 +6,8 @@
 #include "base/cause.h"
 #include "upstream/route.h"
 
+#include <stdatomic.h>
+
 struct config {
 	char *listen;       /* "127.0.0.1:8080", "[::1]:8080", ":8080", "0.0.0.0:0" */
 	char *admin;        /* likewise, or NULL for none */
@@ -22,7 +24,7 @@ struct config {
 	struct route *route;
 	size_t routes;
 
-	unsigned holds; /* config_hold, config_drop; one thread for now */
+	atomic_uint holds;  /* config_hold, config_drop; any thread */
 };
 
 /* What the command line asks for. */

@@ -81,11 +81,11 @@ static void put_stream(struct buf *out, const struct stream *s)
 {
 	struct last_word tally = {0};
 	int64_t idle_ms = run_idle_ms(&s->run);
-	journal_tally(s->journal, &tally);
-	buf_printf(out, "{\"id\":\"%.*s\",", ID_SHOWN, s->entry.id.text);
-	put_route(out, s->route);
+	journal_tally(s->face->journal, &tally);
+	buf_printf(out, "{\"id\":\"%.*s\",", ID_SHOWN, s->face->id.text);
+	put_route(out, s->face->route);
 	buf_printf(out, ",\"state\":\"%s\",\"age_ms\":%" PRIu64 ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"viewers\":%zu", state_name(s),
-	           clock_ms() - s->started_ms, tally.events, tally.bytes, s->viewers_n);
+	           clock_ms() - s->face->started_ms, tally.events, tally.bytes, s->viewers);
 	if (idle_ms >= 0)
 		buf_printf(out, ",\"idle_ms\":%" PRId64, idle_ms);
 	if (!s->generation.began && s->generation.queue > 0)

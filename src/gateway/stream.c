@@ -9,10 +9,9 @@
  * 1. A stream is on the worker's list of live ones exactly until its journal is sealed, and on the shelf until it is
  *    dropped.
  * 2. It is dropped only when sealed. A viewer that still reads a dropped stream's last events keeps it alive: memory
- *    goes when the shelf has let
- *    go of it and the last viewer has left.
+ *    goes when the shelf has let go of it and the last viewer has left.
  * 3. The log has one line for each stream, at its end; never a word of prompt or answer. */
-#include "gateway/viewer.h"
+#include "gateway/stream.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,8 +25,7 @@ static void free_stream(void *p)
 {
 	struct stream *s = p;
 	generation_finish(&s->generation);
-	journal_drop(s->journal);
-	config_drop(s->config);
+	face_drop(s->face);
 	free(s);
 }
 
@@ -35,7 +33,7 @@ static void release(struct stream *s)
 {
 	alarm_clear(&s->leave);
 	task_cancel(&s->worker->loop, &s->wake);
-	task_cancel(&s->worker->loop, &s->measure);
+	audience_finish(&s->own);
 	run_finish(&s->run);
 	loop_free_later(&s->worker->loop, s, free_stream);
 }
@@ -43,7 +41,7 @@ static void release(struct stream *s)
 void stream_drop(struct shelf_entry *entry)
 {
 	struct stream *s = (struct stream *)((char *)entry - offsetof(struct stream, entry));
-	if (!s->viewers_n)
+	if (!s->viewers)
 		release(s);
 }
 
@@ -88,7 +86,7 @@ static void log_end_of(struct stream *s, const struct last_word *word)
 	struct log_line l;
 	log_begin(&l, row->end == END_FAILED && row->side != SIDE_VIEWER ? LOG_WARN : LOG_INFO, "stream");
 	log_text(&l, "id", span_first(stream_id(s), ID_SHOWN));
-	log_string(&l, "route", s->route->path);
+	log_string(&l, "route", s->face->route->path);
 	log_string(&l, "peer", s->peer);
 	log_string(&l, "end", cause_end_name(row->end));
 	log_string(&l, "cause", row->name);
@@ -111,29 +109,29 @@ static void log_end_of(struct stream *s, const struct last_word *word)
 
 static void warn_of_newlines(struct stream *s)
 {
-	bool *warned = &s->worker->metrics.route[s->route->index].warned_of_newlines;
+	bool *warned = &s->worker->metrics.route[s->face->route->index].warned_of_newlines;
 	if (!s->generation.no_field_lines || *warned)
 		return;
 	*warned = true;
 	log_say(LOG_WARN, "no_field_lines",
 		"the upstream of %s sends lines that are no field of an event stream, so text is lost: it writes raw newlines "
-	        "inside data:, each line of a token needs its own data:", s->route->path);
+	        "inside data:, each line of a token needs its own data:", s->face->route->path);
 }
 
 static void ended(struct stream *s)
 {
 	struct worker *w = s->worker;
 	struct last_word tally;
-	const struct last_word *word = journal_last_word(s->journal);
+	const struct last_word *word = journal_last_word(s->face->journal);
 	LIST_REMOVE(s, link);
 	alarm_clear(&s->leave);
-	w->metrics.route[s->route->index].ended[word->cause]++;
+	w->metrics.route[s->face->route->index].ended[word->cause]++;
 	log_end_of(s, word);
 	warn_of_newlines(s);
-	journal_tally(s->journal, &tally);
+	journal_tally(s->face->journal, &tally);
 	if (cause_row(word->cause)->end == END_FAILED && tally.events == 0)
 		shelf_release_key(&s->entry);
-	shelf_sealed(&s->entry, clock_ms(), journal_memory(s->journal));
+	shelf_sealed(&s->entry, clock_ms(), journal_memory(s->face->journal));
 	budget_sealed(s);
 	if (!w->sweep.set)
 		alarm_set(&w->sweep, w->config->keep_ms);
@@ -144,15 +142,15 @@ static void count(struct stream *s)
 {
 	struct metrics *m = &s->worker->metrics;
 	struct last_word tally;
-	uint32_t now = journal_count(s->journal), fresh = now - s->counted;
+	uint32_t now = journal_count(s->face->journal), fresh = now - s->counted;
 	if (s->run.began_ns && !s->counted && fresh)
 		metrics_observe(&m->first_event, (double)(s->run.began_ns - s->run.started_ns) / 1e9);
-	journal_tally(s->journal, &tally);
+	journal_tally(s->face->journal, &tally);
 	m->events += fresh;
 	m->event_bytes += tally.bytes - s->counted_bytes;
 	s->counted = now;
 	s->counted_bytes = tally.bytes;
-	if (!s->viewers_n) {
+	if (!s->viewers) {
 		s->unwatched += fresh;
 		m->events_unwatched += fresh;
 	}
@@ -160,34 +158,30 @@ static void count(struct stream *s)
 		s->arrived_ns = clock_ns();
 }
 
+/* What a viewer may be told of the place in the model's queue. */
+static void show_queue(struct stream *s)
+{
+	const struct generation *g = &s->generation;
+	int queue = g->began || g->ended ? -1 : g->queue;
+	atomic_store_explicit(&s->face->queue, queue, memory_order_relaxed);
+}
+
 static void on_change(void *owner)
 {
 	struct stream *s = owner;
 	count(s);
+	show_queue(s);
 	task_queue(&s->worker->loop, &s->wake);
 	if (!s->generation.ended)
 		budget_grew(s);
 }
 
-/* After the writes of this turn, whose tasks were queued before this one. */
-static void measure(void *owner)
-{
-	struct stream *s = owner;
-	metrics_observe(&s->worker->metrics.added_latency, (double)(clock_ns() - s->arrived_ns) / 1e9);
-	s->arrived_ns = 0;
-}
-
 static void wake(void *owner)
 {
 	struct stream *s = owner;
-	struct viewer *v, *next;
 	bool has_ended = s->generation.ended && !s->entry.is_sealed;
-	for (v = LIST_FIRST(&s->viewers); v; v = next) {
-		next = LIST_NEXT(v, link);
-		viewer_pull(v);
-	}
-	if (s->arrived_ns && !has_ended)
-		task_queue(&s->worker->loop, &s->measure);
+	audience_pull(&s->own, s->arrived_ns);
+	s->arrived_ns = 0;
 	if (has_ended)
 		ended(s);
 }
@@ -199,35 +193,30 @@ static void on_nobody_there(void *owner)
 		? "The last viewer left and none came back in time." : "No viewer came in time.");
 }
 
-struct stream *stream_start(struct worker *w, const struct route *route, const struct fetch_request *request,
-	const struct generation_rules *rules,
-                            const char *peer)
+struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
 {
 	struct stream *s = calloc(1, sizeof *s);
-	if (!s || !(s->journal = journal_create())) {
+	if (!s || !(s->face = face_create(plan->config, plan->route, w->generation, w->index))) {
 		free(s);
 		return NULL;
 	}
+	uint64_t first_viewer_ms = plan->config->first_viewer_ms;
 	s->worker = w;
-	s->config = config_hold(w->config);
-	s->route = route;
-	s->started_ms = clock_ms();
-	memcpy(s->peer, peer, strnlen(peer, sizeof s->peer - 1));
-	id_make(&s->entry.id, w->generation, w->index);
+	memcpy(s->peer, plan->peer, strnlen(plan->peer, sizeof s->peer - 1));
+	s->entry.id = s->face->id;
 	shelf_put(&w->shelf, &s->entry);
 	LIST_INSERT_HEAD(&w->live, s, link);
-	LIST_INIT(&s->viewers);
+	audience_init(&s->own, w, s, s->face);
 	alarm_init(&s->leave, &w->loop, on_nobody_there, s);
 	task_init(&s->wake, wake, s);
-	task_init(&s->measure, measure, s);
-	generation_init(&s->generation, rules, s->journal);
-	s->run = (struct run){.generation = &s->generation, .route = route, .on_change = on_change, .owner = s};
-	w->metrics.route[route->index].started++;
-	run_start(&s->run, w->pool, request);
+	generation_init(&s->generation, plan->rules, s->face->journal);
+	s->run = (struct run){.generation = &s->generation, .route = plan->route, .on_change = on_change, .owner = s};
+	w->metrics.route[plan->route->index].started++;
+	run_start(&s->run, w->pool, plan->request);
 	if (s->generation.ended)
 		task_queue(&w->loop, &s->wake);
-	if (w->config->first_viewer_ms)
-		alarm_set(&s->leave, w->config->first_viewer_ms); /* until the first one joins */
+	if (first_viewer_ms)
+		alarm_set(&s->leave, first_viewer_ms); /* until the first one joins */
 	return s;
 }
 
@@ -241,24 +230,24 @@ void stream_end(struct stream *s, enum cause cause, const char *detail) { run_en
 
 void stream_stop(struct stream *s) { stream_end(s, CAUSE_STOPPED, NULL); }
 
-void stream_join(struct stream *s, struct viewer *v)
+struct audience *stream_admit(struct stream *s)
 {
-	LIST_INSERT_HEAD(&s->viewers, v, link);
-	s->viewers_n++;
+	s->viewers++;
 	s->had_viewer = true;
 	alarm_clear(&s->leave);
+	return &s->own;
 }
 
-void stream_leave(struct stream *s, struct viewer *v)
+void stream_left(struct stream *s, size_t viewers)
 {
-	LIST_REMOVE(v, link);
-	s->viewers_n--;
-	if (s->viewers_n)
+	CHECK(s->viewers >= viewers);
+	s->viewers -= viewers;
+	if (s->viewers)
 		return;
 	if (!s->entry.shelf)
 		release(s);
-	else if (!s->generation.ended && s->route->grace_ms != NEVER_MS)
-		alarm_set(&s->leave, s->route->grace_ms);
+	else if (!s->generation.ended && s->face->route->grace_ms != NEVER_MS)
+		alarm_set(&s->leave, s->face->route->grace_ms);
 }
 
 static void print_usage(struct buf *out, const struct seen *seen)
@@ -274,17 +263,17 @@ static void print_usage(struct buf *out, const struct seen *seen)
 
 void stream_print_state(const struct stream *s, struct buf *out)
 {
-	const struct last_word *word = journal_last_word(s->journal);
+	const struct last_word *word = journal_last_word(s->face->journal);
 	struct last_word tally = {0};
-	buf_printf(out, "{\"id\":\"%s\",\"state\":\"%s\",", s->entry.id.text, word ? "ended" : "live");
+	buf_printf(out, "{\"id\":\"%s\",\"state\":\"%s\",", s->face->id.text, word ? "ended" : "live");
 	if (word)
 		render_ending(out, word);
 	else {
-		journal_tally(s->journal, &tally);
+		journal_tally(s->face->journal, &tally);
 		buf_printf(out,
 			"\"end\":null,\"cause\":null,\"finish\":null,\"proof\":null,\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"crc32\":\"%08" PRIx32 "\"",
 		           tally.events, tally.bytes, tally.crc32);
 	}
 	print_usage(out, &s->generation.reader.seen);
-	buf_printf(out, ",\"viewers\":%zu,\"age_ms\":%" PRIu64 "}\n", s->viewers_n, clock_ms() - s->started_ms);
+	buf_printf(out, ",\"viewers\":%zu,\"age_ms\":%" PRIu64 "}\n", s->viewers, clock_ms() - s->face->started_ms);
 }

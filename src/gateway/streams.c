@@ -4,6 +4,7 @@
 #include "gateway/endpoints.h"
 
 #include "gateway/render.h"
+#include "gateway/stream.h"
 #include "gateway/viewer.h"
 
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static void go_on(struct worker *w, struct exchange *x, struct stream *s, uint32
 {
 	w->metrics.resumes[s->generation.ended ? RESUME_KEPT : RESUME_LIVE]++;
 	w->metrics.attached[ATTACHED_BY_ID]++;
-	viewer_open(x, s, taken);
+	viewer_open(x, stream_admit(s), taken);
 }
 
 void streams_resume(struct worker *w, struct exchange *x, span place)
@@ -67,7 +68,7 @@ void streams_resume(struct worker *w, struct exchange *x, span place)
 		return;
 	case PLACE_EVENT:
 		s = stream_find(w, span_of(id.text, ID_LENGTH));
-		if (s && n <= journal_count(s->journal))
+		if (s && n <= journal_count(s->face->journal))
 			go_on(w, x, s, (uint32_t)n);
 		else
 			answer_forgotten(w, x, place);
@@ -112,7 +113,7 @@ static void get_stream(struct worker *w, struct exchange *x, span place)
 	else if (place.p)
 		streams_resume(w, x, place);
 	else if (s)
-		viewer_open(x, s, 0);
+		viewer_open(x, stream_admit(s), 0);
 	else if (named && id_is_valid(id)) {
 		char first[ID_LENGTH + 3];
 		memcpy(first, id.p, ID_LENGTH);

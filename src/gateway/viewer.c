@@ -18,7 +18,7 @@
 
 /* What the scratch buffer holds. */
 struct printed {
-	const struct stream *stream;
+	const struct face *face;
 	uint32_t from, to;
 };
 
@@ -33,11 +33,12 @@ static void free_viewer(void *p)
 
 static void leave(struct viewer *v)
 {
-	struct worker *w = v->stream->worker;
+	struct worker *w = v->audience->worker;
 	alarm_clear(&v->heartbeat);
-	if (printed.stream == v->stream)
-		printed.stream = NULL; /* its address may be another stream's soon */
-	stream_leave(v->stream, v);
+	if (printed.face == v->face)
+		printed.face = NULL; /* its address may be another stream's soon */
+	LIST_REMOVE(v, link);
+	audience_left(v->audience);
 	w->metrics.viewers--;
 	loop_free_later(&w->loop, v, free_viewer);
 	worker_look_drained(w);
@@ -46,7 +47,7 @@ static void leave(struct viewer *v)
 static void beat(void *owner)
 {
 	struct viewer *v = owner;
-	uint64_t every = v->stream->config->heartbeat_ms;
+	uint64_t every = v->face->config->heartbeat_ms;
 	alarm_set(&v->heartbeat, every);
 	if (exchange_room(v->exchange))
 		exchange_put(v->exchange, RENDER_HEARTBEAT);
@@ -55,31 +56,31 @@ static void beat(void *owner)
 static void put(struct viewer *v, span bytes)
 {
 	exchange_put(v->exchange, bytes);
-	if (v->stream->config->heartbeat_ms)
-		alarm_set(&v->heartbeat, v->stream->config->heartbeat_ms);
+	if (v->face->config->heartbeat_ms)
+		alarm_set(&v->heartbeat, v->face->config->heartbeat_ms);
 }
 
 /* Prints events from the cursor on until `room` is filled; returns false when memory ran out. */
 static bool print_due(struct viewer *v, size_t room)
 {
-	struct stream *s = v->stream;
-	struct buf *out = &s->worker->scratch;
+	const struct face *f = v->face;
+	struct buf *out = &v->audience->worker->scratch;
 	uint32_t from = v->cursor.next;
 	enum journal_kind kind;
 	span text;
 	buf_clear(out);
 	while (out->n < room && cursor_read(&v->cursor, &kind, &text))
-		render_event(out, stream_id(s), v->cursor.next - 1, kind, s->route->json, text);
-	printed = (struct printed){s, from, v->cursor.next};
+		render_event(out, face_id(f), v->cursor.next - 1, kind, f->route->json, text);
+	printed = (struct printed){f, from, v->cursor.next};
 	return !out->failed;
 }
 
 /* The scratch holds exactly what this viewer needs: everything from its place to the journal's end. */
 static bool can_share(const struct viewer *v, size_t room)
 {
-	return printed.stream == v->stream && printed.from == v->cursor.next
-		&& printed.to == journal_count(v->stream->journal) + 1 &&
-	       v->stream->worker->scratch.n <= room;
+	return printed.face == v->face && printed.from == v->cursor.next
+		&& printed.to == journal_count(v->face->journal) + 1 &&
+	       v->audience->worker->scratch.n <= room;
 }
 
 static void skip_to(struct viewer *v, uint32_t next)
@@ -93,27 +94,27 @@ static void skip_to(struct viewer *v, uint32_t next)
 static bool put_due(struct viewer *v)
 {
 	size_t room = exchange_room(v->exchange);
-	uint32_t next = journal_count(v->stream->journal) + 1;
+	uint32_t next = journal_count(v->face->journal) + 1;
 	if (!room || v->cursor.next >= next)
 		return true;
 	if (can_share(v, room))
 		skip_to(v, printed.to);
 	else if (!print_due(v, room)) {
-		printed.stream = NULL;
+		printed.face = NULL;
 		return false;
 	}
-	put(v, buf_span(&v->stream->worker->scratch));
+	put(v, buf_span(&v->audience->worker->scratch));
 	return true;
 }
 
 static void tell_queue(struct viewer *v)
 {
-	struct generation *g = &v->stream->generation;
+	int queue = atomic_load_explicit(&v->face->queue, memory_order_relaxed);
 	struct buf out = {0};
-	if (g->queue < 0 || g->began || g->ended || v->told_queue == g->queue)
+	if (queue < 0 || v->told_queue == queue)
 		return;
-	v->told_queue = g->queue;
-	render_progress(&out, g->queue);
+	v->told_queue = queue;
+	render_progress(&out, queue);
 	if (!out.failed)
 		put(v, buf_span(&out));
 	buf_finish(&out);
@@ -122,7 +123,7 @@ static void tell_queue(struct viewer *v)
 static void say_last_word(struct viewer *v, const struct last_word *word)
 {
 	struct buf out = {0};
-	render_last_word(&out, stream_id(v->stream), word);
+	render_last_word(&out, face_id(v->face), word);
 	if (out.failed) {
 		buf_finish(&out);
 		viewer_cut(v);
@@ -142,10 +143,10 @@ void viewer_pull(struct viewer *v)
 		viewer_cut(v);
 		return;
 	}
-	const struct last_word *word = journal_last_word(v->stream->journal);
-	if (word && v->cursor.next == journal_count(v->stream->journal) + 1)
+	const struct last_word *word = journal_last_word(v->face->journal);
+	if (word && v->cursor.next == journal_count(v->face->journal) + 1)
 		say_last_word(v, word);
-	else if (v->cursor.next <= journal_count(v->stream->journal))
+	else if (v->cursor.next <= journal_count(v->face->journal))
 		exchange_room(v->exchange); /* asks to be told when there is some */
 }
 
@@ -165,7 +166,7 @@ static const struct exchange_events events = {.on_room = on_room, .on_gone = on_
  * each address (of the last 64). */
 static void warn_of_http10(struct viewer *v)
 {
-	struct worker *w = v->stream->worker;
+	struct worker *w = v->audience->worker;
 	const char *peer = exchange_peer(v->exchange), *colon = strrchr(peer, ':');
 	span address = span_of(peer, colon ? (size_t)(colon - peer) : strlen(peer));
 	uint32_t hash = libdeflate_crc32(0, address.p, address.n),
@@ -179,35 +180,37 @@ static void warn_of_http10(struct viewer *v)
 
 static void begin(struct viewer *v, uint32_t taken)
 {
-	struct stream *s = v->stream;
+	const struct face *f = v->face;
 	struct buf first = {0};
 	warn_of_http10(v);
 	exchange_field(v->exchange, "Cache-Control", SPAN("no-cache, no-transform"));
 	exchange_field(v->exchange, "X-Accel-Buffering", SPAN("no"));
-	exchange_field(v->exchange, "Lastword-Stream", stream_id(s));
-	exchange_field(v->exchange, "Lastword-Data", s->route->json ? SPAN("json") : SPAN("text"));
+	exchange_field(v->exchange, "Lastword-Stream", face_id(f));
+	exchange_field(v->exchange, "Lastword-Data", f->route->json ? SPAN("json") : SPAN("text"));
 	exchange_begin(v->exchange, 200, "text/event-stream", -1);
-	render_first(&first, s->config->retry_ms, stream_id(s), taken);
+	render_first(&first, f->config->retry_ms, face_id(f), taken);
 	put(v, buf_span(&first));
 	buf_finish(&first);
 }
 
-void viewer_open(struct exchange *x, struct stream *s, uint32_t taken)
+void viewer_open(struct exchange *x, struct audience *a, uint32_t taken)
 {
 	struct viewer *v = calloc(1, sizeof *v);
+	const struct route *route = a->face->route;
 	if (!v) {
+		audience_left(a);
 		exchange_refuse(x, 503, "overloaded", "There is no memory for another viewer now.");
 		return;
 	}
-	*v = (struct viewer){.stream = s, .exchange = x, .told_queue = -1};
-	alarm_init(&v->heartbeat, &s->worker->loop, beat, v);
-	cursor_open(&v->cursor, s->journal, taken + 1);
+	*v = (struct viewer){.audience = a, .face = a->face, .exchange = x, .told_queue = -1};
+	alarm_init(&v->heartbeat, &a->worker->loop, beat, v);
+	cursor_open(&v->cursor, a->face->journal, taken + 1);
 	exchange_set_owner(x, &events, v);
-	exchange_set_write_timeout(x, s->route->write_timeout_ms);
-	if (s->route->half_close)
+	exchange_set_write_timeout(x, route->write_timeout_ms);
+	if (route->half_close)
 		exchange_tolerate_half_close(x);
-	stream_join(s, v);
-	s->worker->metrics.viewers++;
+	LIST_INSERT_HEAD(&a->viewers, v, link);
+	a->worker->metrics.viewers++;
 	begin(v, taken);
 	viewer_pull(v);
 }

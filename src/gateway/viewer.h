@@ -3,19 +3,22 @@
 #ifndef GATEWAY_VIEWER_H
 #define GATEWAY_VIEWER_H
 
-#include "gateway/stream.h"
+#include "gateway/audience.h"
+#include "server/exchange.h"
 
 struct viewer {
 	LIST_ENTRY(viewer) link;
-	struct stream *stream;
+	struct audience *audience;
+	struct face *face;     /* the audience's */
 	struct exchange *exchange;
 	struct cursor cursor;
 	struct alarm heartbeat;
 	int told_queue;
 };
 
-/* Begins the answer with `taken` events already seen and takes over the exchange. Out of memory: answers 503. */
-void viewer_open(struct exchange *x, struct stream *s, uint32_t taken);
+/* Begins the answer with `taken` events already seen and takes over the exchange; the audience has admitted it. Out of
+ * memory: answers 503. */
+void viewer_open(struct exchange *x, struct audience *a, uint32_t taken);
 
 /* Puts what is due and fits. The last word ends the viewer. */
 void viewer_pull(struct viewer *v);

@@ -54,6 +54,24 @@ def test_E2_new_work_goes_by_the_new_file_and_running_streams_by_their_own(reloa
     old.expect_last_word("finished")
 
 
+def test_E2_a_question_that_is_still_on_its_way_is_answered_by_the_old_file(reload, ups):
+    body = b'{"prompt":"hi"}'
+    viewer = reload.gateway.viewer()
+    viewer.connect().begin("POST")
+    viewer.send(b"POST /text HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+                b"Expect: 100-continue\r\n\r\n" % len(body))
+    assert viewer.socket.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"  # the head was read
+    reload(text(ups[1], "data: json"), "is in force")
+    viewer.send(body)
+    assert ups[0].expect_request().prompt == "hi"
+    viewer.expect_stream()
+    assert viewer.response.header("Lastword-Data") == "text"
+    ups[0].head().event("a").done().end()
+    viewer.expect(id=1, data="a")
+    viewer.expect_last_word("finished")
+    wait_until(lambda: any(line["event"] == "stream" and line["route"] == "/text" for line in reload.gateway.logged()), "its line")
+
+
 @pytest.mark.parametrize("wrong, words", [
     ("routes: [", "lastword.yaml:"),
     ("rutes: []\n", "rutes"),

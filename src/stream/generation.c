@@ -75,7 +75,7 @@ void generation_finish(struct generation *g)
 	sse_finish(&g->sse);
 	reader_finish(&g->reader);
 	buf_finish(&g->json_body);
-	frames_finish(&g->frames);
+	raw_finish(&g->raw);
 	buf_finish(&g->closing);
 	journal_drop(g->journal);
 	g->journal = NULL;
@@ -171,7 +171,7 @@ static void relay_comment(struct generation *g)
 {
 	if (!g->rules.keeps_frames || sse_is_inside_event(&g->sse))
 		return;
-	keep_frame(g, frames_close(&g->frames, (span){0}));
+	keep_frame(g, raw_close(&g->raw, (span){0}));
 }
 
 /* What upstream and model said of the failure, for the dialect to say it. */
@@ -213,10 +213,10 @@ static void say_end(struct generation *g, struct last_word *word)
 		buf_put(&out, g->lacks_line_end ? SPAN("\n") : SPAN(""));
 		put_failure(g, word, &out);
 	} else if (g->evidence.body != BODY_OPEN) {
-		buf_put(&out, buf_span(&g->frames.raw)); /* comments behind the last event */
+		buf_put(&out, buf_span(&g->raw.held)); /* comments behind the last event */
 		buf_put(&out, word->proof == PROOF_FINISH ? g->reader.dialect->terminator : (span){0});
 	}
-	word->is_spoken = !out.failed && !g->frames.raw.failed &&
+	word->is_spoken = !out.failed && !g->raw.held.failed &&
 		(!out.n || journal_append(g->journal, JOURNAL_FRAME, buf_span(&out)) == CAUSE_NONE);
 	buf_finish(&out);
 }
@@ -445,9 +445,9 @@ static void collect_json(struct generation *g, span bytes)
 static void note_bytes(struct generation *g, enum sse_item item, span bytes)
 {
 	if (item == SSE_EVENT)
-		g->frame = frames_close(&g->frames, bytes);
+		g->frame = raw_close(&g->raw, bytes);
 	else
-		frames_take(&g->frames, bytes);
+		raw_take(&g->raw, bytes);
 }
 
 void generation_body(struct generation *g, span bytes)
@@ -503,7 +503,7 @@ static void take_last_line(struct generation *g)
 {
 	enum sse_item item = sse_end(&g->sse);
 	if (item == SSE_EVENT)
-		g->frame = frames_close(&g->frames, (span){0});
+		g->frame = raw_close(&g->raw, (span){0});
 	g->lacks_line_end = item == SSE_EVENT;
 	if (item == SSE_EVENT && !is_whole_json(g->sse.event.data))
 		g->evidence.half_event = true;
@@ -517,7 +517,7 @@ static void take_last_stray(struct generation *g)
 {
 	if (g->is_undecided || sse_end(&g->sse) != SSE_EVENT || !is_whole_json(g->sse.event.stray))
 		return;
-	g->frame = frames_close(&g->frames, (span){0});
+	g->frame = raw_close(&g->raw, (span){0});
 	take_event(g);
 }
 

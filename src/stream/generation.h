@@ -6,7 +6,7 @@
 
 #include "dialect/dialect.h"
 #include "stream/ending.h"
-#include "stream/frames.h"
+#include "stream/raw.h"
 #include "stream/journal.h"
 
 struct generation_rules {
@@ -48,7 +48,7 @@ struct generation {
 	bool is_undecided;      /* auto, and no event with data yet */
 	bool text_after_cr, reasoning_after_cr; /* text mode: a CR was last; an LF that follows belongs to it */
 	uint64_t stored_bytes;  /* of all events in the journal */
-	struct frames frames;
+	struct raw raw;
 	span frame;             /* keeps_frames: the present event's */
 	bool lacks_line_end;    /* keeps_frames: the last frame is a line of NDJSON without its LF */
 	struct buf closing;     /* keeps_frames: an error frame that goes on as it came */

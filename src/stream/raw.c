@@ -9,36 +9,36 @@
  *    whose lines end with CRLF the LF that belongs to it is taken as read, and dropped when it comes.
  *
  * Sans I/O; what an event means is the reader's business, what becomes of a frame the generation's. */
-#include "stream/frames.h"
+#include "stream/raw.h"
 
-void frames_finish(struct frames *f) { buf_finish(&f->raw); }
+void raw_finish(struct raw *r) { buf_finish(&r->held); }
 
-static span pass_line_feed(struct frames *f, span bytes)
+static span pass_line_feed(struct raw *r, span bytes)
 {
-	if (!f->gave_line_feed || !bytes.n)
+	if (!r->gave_line_feed || !bytes.n)
 		return bytes;
-	f->gave_line_feed = false;
+	r->gave_line_feed = false;
 	return span_from(bytes, bytes.p[0] == '\n');
 }
 
-void frames_take(struct frames *f, span bytes) { buf_put(&f->raw, pass_line_feed(f, bytes)); }
+void raw_take(struct raw *r, span bytes) { buf_put(&r->held, pass_line_feed(r, bytes)); }
 
 static bool lacks_line_feed(span frame)
 {
 	return frame.n && frame.p[frame.n - 1] == '\r' && memmem(frame.p, frame.n, "\r\n", 2);
 }
 
-span frames_close(struct frames *f, span bytes)
+span raw_close(struct raw *r, span bytes)
 {
-	bytes = pass_line_feed(f, bytes);
-	if (!f->raw.n && !f->raw.failed && !lacks_line_feed(bytes))
+	bytes = pass_line_feed(r, bytes);
+	if (!r->held.n && !r->held.failed && !lacks_line_feed(bytes))
 		return bytes;
-	buf_put(&f->raw, bytes);
-	if (lacks_line_feed(buf_span(&f->raw))) {
-		buf_put_byte(&f->raw, '\n');
-		f->gave_line_feed = true;
+	buf_put(&r->held, bytes);
+	if (lacks_line_feed(buf_span(&r->held))) {
+		buf_put_byte(&r->held, '\n');
+		r->gave_line_feed = true;
 	}
-	span frame = f->raw.failed ? (span){0} : buf_span(&f->raw);
-	f->raw.n = 0; /* its bytes stay where they are until the next frame begins */
+	span frame = r->held.failed ? (span){0} : buf_span(&r->held);
+	r->held.n = 0; /* its bytes stay where they are until the next frame begins */
 	return frame;
 }

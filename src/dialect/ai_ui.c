@@ -123,5 +123,6 @@ const struct dialect dialect_ai_ui = {
 	.frame_end = SPAN("\n\n"),
 	.put_error = put_error,
 	.raising = {.type = "error", .string = "errorText"},
+	.streams_by_default = true,
 	.put_question = put_question,
 };

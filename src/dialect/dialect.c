@@ -86,6 +86,23 @@ struct dialect_guess dialect_by_path(span path)
 	return guess(NULL);
 }
 
+static bool has_query(span query, span wanted)
+{
+	for (; query.n; query = span_from(query, span_find(query, '&') + 1))
+		if (span_eq(span_first(query, span_find(query, '&')), wanted))
+			return true;
+	return wanted.n == 0;
+}
+
+bool dialect_wants_stream(const struct dialect *d, span path, span query, int says)
+{
+	if (!has_query(query, d->query))
+		return false;
+	if (d->stream_path)
+		return ends_with(path, span_str(d->stream_path));
+	return d->streams_by_default ? says != 0 : says > 0;
+}
+
 /* First events. */
 
 /* What is of interest in an event's top level: which members it has, and what they are. */

@@ -138,6 +138,8 @@ struct dialect {
 	const char *credential; /* the header that carries one, up to its value: "Authorization: Bearer " */
 	const char *fields;     /* header lines that servers of this dialect insist on, each with CRLF; NULL: none */
 	span query;             /* must be in the target's query; empty: nothing */
+	const char *stream_path;/* a request for a path that ends so wants a stream, whatever its body says; NULL: none does */
+	bool streams_by_default;/* a body that does not say `"stream":false` wants one */
 	/* Appends the members, without braces, of the smallest body that asks q and wants a stream. False: it cannot be
 	 * said in this dialect, and out is of no use. NULL: asked by GET. */
 	bool (*put_question)(struct buf *out, const struct dialect_question *q);
@@ -160,6 +162,9 @@ extern const struct dialect dialect_ai_ui;
  * byte. */
 void dialect_put_failure(struct buf *out, const struct dialect *d, const struct failure *f);
 void dialect_put_error_body(struct buf *out, const struct dialect *d, const struct failure *f);
+
+/* A request in this dialect wants a stream. says: its body's member `stream`: 1 true, 0 false, -1 neither. */
+bool dialect_wants_stream(const struct dialect *d, span path, span query, int says);
 
 /* An event that is an error goes on to the client as it is: it raises there. */
 MUST bool dialect_event_raises(const struct dialect *d, const struct sse_event *event);

@@ -275,5 +275,6 @@ const struct dialect dialect_gemini = {
 	.unfinish = unfinish,
 	.unfinishes = OBJECT_COUNT(unfinish),
 	.credential = "x-goog-api-key: ",
+	.stream_path = ":streamGenerateContent",
 	.put_question = put_question,
 };

@@ -126,6 +126,7 @@ const struct dialect dialect_ollama_chat = {
 	.raising = {.string = "error"},
 	.unfinish = unfinish,
 	.unfinishes = OBJECT_COUNT(unfinish),
+	.streams_by_default = true,
 	.put_question = put_chat_question,
 };
 
@@ -141,5 +142,6 @@ const struct dialect dialect_ollama_generate = {
 	.raising = {.string = "error"},
 	.unfinish = unfinish,
 	.unfinishes = OBJECT_COUNT(unfinish),
+	.streams_by_default = true,
 	.put_question = put_generate_question,
 };

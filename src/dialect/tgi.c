@@ -132,5 +132,6 @@ const struct dialect dialect_tgi = {
 	.raising = {.string = "error"},
 	.unfinish = unfinish,
 	.unfinishes = OBJECT_COUNT(unfinish),
+	.stream_path = "/generate_stream",
 	.put_question = put_question,
 };

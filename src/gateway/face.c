@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 
-struct face *face_create(struct config *config, const struct route *route, unsigned process_generation,
-	unsigned home)
+struct face *face_create(struct config *config, const struct route *route, const struct dialect *frames,
+	unsigned process_generation, unsigned home)
 {
 	struct face *f = calloc(1, sizeof *f);
 	if (!f || !(f->journal = journal_create())) {
@@ -22,6 +22,7 @@ struct face *face_create(struct config *config, const struct route *route, unsig
 	id_make(&f->id, process_generation, home);
 	f->config = config_hold(config);
 	f->route = route;
+	f->dialect = frames;
 	f->started_ms = clock_ms();
 	atomic_init(&f->queue, -1);
 	atomic_init(&f->holds, 1);

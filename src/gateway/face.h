@@ -15,14 +15,15 @@ struct face {
 	struct journal *journal;   /* held */
 	struct config *config;     /* held: the one under which it was started, whatever is loaded later */
 	const struct route *route; /* of that configuration */
+	const struct dialect *dialect; /* of the frames in the journal; NULL: it has text */
 	uint64_t started_ms;
 	atomic_int queue;          /* its place behind the embedded model; -1: in no queue, or out of it */
 	atomic_uint holds;
 };
 
 /* An id of its own and an empty journal; holds the configuration. NULL when there is no memory. */
-struct face *face_create(struct config *config, const struct route *route, unsigned process_generation,
-	unsigned home);
+struct face *face_create(struct config *config, const struct route *route, const struct dialect *frames,
+	unsigned process_generation, unsigned home);
 
 /* Any thread. */
 struct face *face_hold(struct face *f);

@@ -196,7 +196,8 @@ static void on_nobody_there(void *owner)
 struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
 {
 	struct stream *s = calloc(1, sizeof *s);
-	if (!s || !(s->face = face_create(plan->config, plan->route, w->generation, w->index))) {
+	if (!s || !(s->face = face_create(plan->config, plan->route,
+		plan->rules->keeps_frames ? plan->rules->dialect : NULL, w->generation, w->index))) {
 		free(s);
 		return NULL;
 	}
@@ -212,7 +213,10 @@ struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
 	generation_init(&s->generation, plan->rules, s->face->journal);
 	s->run = (struct run){.generation = &s->generation, .route = plan->route, .on_change = on_change, .owner = s};
 	w->metrics.route[plan->route->index].started++;
-	run_start(&s->run, w->pool, plan->request);
+	if (plan->fetch)
+		run_adopt(&s->run, w->pool, plan->fetch, plan->head, plan->started_ns, plan->connected_ns);
+	else
+		run_start(&s->run, w->pool, plan->request);
 	if (s->generation.ended)
 		task_queue(&w->loop, &s->wake);
 	if (first_viewer_ms)

@@ -31,7 +31,10 @@ struct stream {
 struct stream_plan {
 	struct config *config;     /* a loan; the stream holds it */
 	const struct route *route; /* of that configuration */
-	const struct fetch_request *request;
+	const struct fetch_request *request; /* or, where it was sent already: */
+	struct fetch *fetch;                 /* … its fetch, from whose on_head this is called (run_adopt) … */
+	const struct http_head *head;        /* … and the answer's head */
+	uint64_t started_ns, connected_ns;
 	const struct generation_rules *rules;
 	const char *peer;
 };

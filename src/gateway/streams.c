@@ -68,7 +68,7 @@ void streams_resume(struct worker *w, struct exchange *x, span place)
 		return;
 	case PLACE_EVENT:
 		s = stream_find(w, span_of(id.text, ID_LENGTH));
-		if (s && n <= journal_count(s->face->journal))
+		if (s && n <= journal_told(s->face->journal))
 			go_on(w, x, s, (uint32_t)n);
 		else
 			answer_forgotten(w, x, place);
@@ -137,11 +137,15 @@ void streams_get(struct worker *w, struct exchange *x, const struct route *route
 	struct buf as = {0}, storage = {0};
 	span place;
 	if (url_query_get(exchange_target(x)->query, "as", &as) != URL_ABSENT) {
-		if (s)
+		if (!s)
+			refuse_unknown(x);
+		else if (!span_is(buf_span(&as), "upstream"))
+			exchange_refuse(x, 400, "bad_as", "A stream can be read as=upstream, or without `as`.");
+		else if (!s->face->dialect)
 			exchange_refuse(x, 406, "not_passthrough",
 				"That stream was not started on a passthrough route; there are no upstream frames of it.");
 		else
-			refuse_unknown(x);
+			viewer_open_frames(x, stream_admit(s));
 	} else if (wants_state(head)) {
 		if (s)
 			answer_state(x, s);

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "gateway/render.h"
+#include "gateway/stream.h"
 
 #include <libdeflate.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 /* What the scratch buffer holds. */
 struct printed {
 	const struct face *face;
+	enum form_kind form;
 	uint32_t from, to;
 };
 
@@ -27,7 +29,8 @@ static _Thread_local struct printed printed;
 static void free_viewer(void *p)
 {
 	struct viewer *v = p;
-	cursor_close(&v->cursor);
+	form_close(&v->form);
+	free(v->media_type);
 	free(v);
 }
 
@@ -35,6 +38,7 @@ static void leave(struct viewer *v)
 {
 	struct worker *w = v->audience->worker;
 	alarm_clear(&v->heartbeat);
+	alarm_clear(&v->later);
 	if (printed.face == v->face)
 		printed.face = NULL; /* its address may be another stream's soon */
 	LIST_REMOVE(v, link);
@@ -49,56 +53,46 @@ static void beat(void *owner)
 	struct viewer *v = owner;
 	uint64_t every = v->face->config->heartbeat_ms;
 	alarm_set(&v->heartbeat, every);
-	if (exchange_room(v->exchange))
-		exchange_put(v->exchange, RENDER_HEARTBEAT);
+	span bytes = form_heartbeat(&v->form);
+	if (bytes.n && exchange_room(v->exchange))
+		exchange_put(v->exchange, bytes);
 }
 
 static void put(struct viewer *v, span bytes)
 {
+	if (!bytes.n)
+		return;
 	exchange_put(v->exchange, bytes);
 	if (v->face->config->heartbeat_ms)
 		alarm_set(&v->heartbeat, v->face->config->heartbeat_ms);
 }
 
-/* Prints events from the cursor on until `room` is filled; returns false when memory ran out. */
+/* Prints events from its place on until `room` is filled; returns false when memory ran out. */
 static bool print_due(struct viewer *v, size_t room)
 {
-	const struct face *f = v->face;
 	struct buf *out = &v->audience->worker->scratch;
-	uint32_t from = v->cursor.next;
-	enum journal_kind kind;
-	span text;
+	uint32_t from = form_next(&v->form);
 	buf_clear(out);
-	while (out->n < room && cursor_read(&v->cursor, &kind, &text))
-		render_event(out, face_id(f), v->cursor.next - 1, kind, f->route->json, text);
-	printed = (struct printed){f, from, v->cursor.next};
-	return !out->failed;
+	bool good = form_print(&v->form, out, room);
+	printed = (struct printed){v->face, v->form.kind, from, form_next(&v->form)};
+	return good;
 }
 
 /* The scratch holds exactly what this viewer needs: everything from its place to the journal's end. */
 static bool can_share(const struct viewer *v, size_t room)
 {
-	return printed.face == v->face && printed.from == v->cursor.next
-		&& printed.to == journal_count(v->face->journal) + 1 &&
-	       v->audience->worker->scratch.n <= room;
-}
-
-static void skip_to(struct viewer *v, uint32_t next)
-{
-	enum journal_kind kind;
-	span text;
-	while (v->cursor.next < next && cursor_read(&v->cursor, &kind, &text))
-		;
+	return v->form.kind != FORM_RETOLD && printed.face == v->face && printed.form == v->form.kind
+		&& printed.from == form_next(&v->form) && printed.to == journal_count(v->face->journal) + 1
+		&& v->audience->worker->scratch.n <= room;
 }
 
 static bool put_due(struct viewer *v)
 {
 	size_t room = exchange_room(v->exchange);
-	uint32_t next = journal_count(v->face->journal) + 1;
-	if (!room || v->cursor.next >= next)
+	if (!room || !form_is_due(&v->form))
 		return true;
 	if (can_share(v, room))
-		skip_to(v, printed.to);
+		form_skip_to(&v->form, printed.to);
 	else if (!print_due(v, room)) {
 		printed.face = NULL;
 		return false;
@@ -111,7 +105,7 @@ static void tell_queue(struct viewer *v)
 {
 	int queue = atomic_load_explicit(&v->face->queue, memory_order_relaxed);
 	struct buf out = {0};
-	if (queue < 0 || v->told_queue == queue)
+	if (queue < 0 || v->told_queue == queue || v->form.kind == FORM_FRAMES)
 		return;
 	v->told_queue = queue;
 	render_progress(&out, queue);
@@ -123,31 +117,90 @@ static void tell_queue(struct viewer *v)
 static void say_last_word(struct viewer *v, const struct last_word *word)
 {
 	struct buf out = {0};
-	render_last_word(&out, face_id(v->face), word);
-	if (out.failed) {
+	if (!form_print_end(&v->form, &out, word)) {
 		buf_finish(&out);
 		viewer_cut(v);
 		return;
 	}
 	struct exchange *x = v->exchange;
-	exchange_put(x, buf_span(&out));
+	put(v, buf_span(&out));
 	buf_finish(&out);
 	leave(v);
 	exchange_end(x);
 }
 
+/* Asking once more would pay a second time for what the upstream has begun. */
+static bool pays_twice(const struct generation *g)
+{
+	switch (g->verdict.cause) {
+	case CAUSE_CUT:
+	case CAUSE_TRUNCATED:
+	case CAUSE_UNPROVEN:
+	case CAUSE_ABORTED:
+	case CAUSE_FIRST_EVENT_TIMEOUT:
+	case CAUSE_IDLE_TIMEOUT:
+	case CAUSE_TOTAL_TIMEOUT:
+	case CAUSE_EVENT_TOO_LARGE:
+	case CAUSE_STREAM_TOO_LARGE:
+		return g->evidence.status == 200;
+	default:
+		return false;
+	}
+}
+
+/* Nothing was put yet: an HTTP error, in the dialect. */
+static void answer_failure(struct viewer *v, const struct generation *g)
+{
+	struct exchange *x = v->exchange;
+	struct buf body = {0};
+	int status = cause_row(g->verdict.cause)->status;
+	generation_put_error_body(g, &body);
+	if (pays_twice(g))
+		exchange_field(x, "x-should-retry", SPAN("false"));
+	if (status == 503)
+		exchange_field(x, "Retry-After", SPAN("1"));
+	leave(v);
+	if (body.failed)
+		exchange_break(x);
+	else
+		exchange_answer(x, status ? status : 502, "application/json", buf_span(&body));
+	buf_finish(&body);
+}
+
+static void begin(struct viewer *v);
+
+/* True when the viewer may read. False: it waits on, or was answered and is gone. */
+static bool settle(struct viewer *v)
+{
+	const struct generation *g = &v->audience->stream->generation;
+	if (g->delivers)
+		begin(v);
+	else if (g->ended)
+		answer_failure(v, g);
+	return g->delivers;
+}
+
+/* Some is left that was not put: when there is room again, or when others have had their turn. */
+static void ask_for_more(struct viewer *v)
+{
+	if (exchange_room(v->exchange))
+		alarm_set(&v->later, 0);
+}
+
 void viewer_pull(struct viewer *v)
 {
+	if (v->is_held && !settle(v))
+		return;
 	tell_queue(v);
 	if (!put_due(v)) {
 		viewer_cut(v);
 		return;
 	}
 	const struct last_word *word = journal_last_word(v->face->journal);
-	if (word && v->cursor.next == journal_count(v->face->journal) + 1)
+	if (form_is_due(&v->form))
+		ask_for_more(v);
+	else if (word)
 		say_last_word(v, word);
-	else if (v->cursor.next <= journal_count(v->face->journal))
-		exchange_room(v->exchange); /* asks to be told when there is some */
 }
 
 void viewer_cut(struct viewer *v)
@@ -155,6 +208,14 @@ void viewer_cut(struct viewer *v)
 	struct exchange *x = v->exchange;
 	leave(v);
 	exchange_break(x);
+}
+
+static void on_later(void *owner)
+{
+	struct viewer *v = owner;
+	if (v->is_held)
+		begin(v);
+	viewer_pull(v);
 }
 
 static void on_room(void *owner) { viewer_pull(owner); }
@@ -178,39 +239,70 @@ static void warn_of_http10(struct viewer *v)
 		"%.*s reads a stream over HTTP/1.0, where a break looks like an end; a proxy should speak HTTP/1.1 to lastword", SPAN_ARG(address));
 }
 
-static void begin(struct viewer *v, uint32_t taken)
+static void begin(struct viewer *v)
 {
 	const struct face *f = v->face;
 	struct buf first = {0};
+	v->is_held = false;
+	alarm_clear(&v->later);
 	warn_of_http10(v);
 	exchange_field(v->exchange, "Cache-Control", SPAN("no-cache, no-transform"));
 	exchange_field(v->exchange, "X-Accel-Buffering", SPAN("no"));
 	exchange_field(v->exchange, "Lastword-Stream", face_id(f));
-	exchange_field(v->exchange, "Lastword-Data", f->route->json ? SPAN("json") : SPAN("text"));
-	exchange_begin(v->exchange, 200, "text/event-stream", -1);
-	render_first(&first, f->config->retry_ms, face_id(f), taken);
+	if (v->form.kind != FORM_FRAMES)
+		exchange_field(v->exchange, "Lastword-Data", f->route->json ? SPAN("json") : SPAN("text"));
+	exchange_begin(v->exchange, 200, v->media_type ? v->media_type : form_media_type(&v->form), -1);
+	form_print_first(&v->form, &first);
 	put(v, buf_span(&first));
 	buf_finish(&first);
+	if (f->config->heartbeat_ms && !v->heartbeat.set)
+		alarm_set(&v->heartbeat, f->config->heartbeat_ms);
 }
 
-void viewer_open(struct exchange *x, struct audience *a, uint32_t taken)
+/* NULL: there was no memory, and the exchange is answered. */
+static struct viewer *create(struct exchange *x, struct audience *a, bool as_upstream, uint32_t taken)
 {
 	struct viewer *v = calloc(1, sizeof *v);
 	const struct route *route = a->face->route;
-	if (!v) {
+	if (!v || !form_open(&v->form, a->face, as_upstream, taken)) {
+		free(v);
 		audience_left(a);
 		exchange_refuse(x, 503, "overloaded", "There is no memory for another viewer now.");
-		return;
+		return NULL;
 	}
-	*v = (struct viewer){.audience = a, .face = a->face, .exchange = x, .told_queue = -1};
+	v->audience = a;
+	v->face = a->face;
+	v->exchange = x;
+	v->told_queue = -1;
 	alarm_init(&v->heartbeat, &a->worker->loop, beat, v);
-	cursor_open(&v->cursor, a->face->journal, taken + 1);
+	alarm_init(&v->later, &a->worker->loop, on_later, v);
 	exchange_set_owner(x, &events, v);
 	exchange_set_write_timeout(x, route->write_timeout_ms);
 	if (route->half_close)
 		exchange_tolerate_half_close(x);
 	LIST_INSERT_HEAD(&a->viewers, v, link);
 	a->worker->metrics.viewers++;
-	begin(v, taken);
+	return v;
+}
+
+static void start(struct viewer *v)
+{
+	if (!v)
+		return;
+	begin(v);
 	viewer_pull(v);
+}
+
+void viewer_open(struct exchange *x, struct audience *a, uint32_t taken) { start(create(x, a, false, taken)); }
+
+void viewer_open_frames(struct exchange *x, struct audience *a) { start(create(x, a, true, 0)); }
+
+void viewer_open_held(struct exchange *x, struct audience *a, uint64_t hold_ms, span content_type)
+{
+	struct viewer *v = create(x, a, true, 0);
+	if (!v)
+		return;
+	v->is_held = true;
+	v->media_type = strndup(content_type.p, content_type.n);
+	alarm_set(&v->later, hold_ms);
 }

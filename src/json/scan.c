@@ -449,6 +449,12 @@ enum json_token json_next(struct json *s)
 	return token;
 }
 
+void json_forget(struct json *s)
+{
+	if (s->part == PART_STRING && !s->in_key)
+		s->held.n = 0;
+}
+
 /* The next value without its tokens; nothing has moved when that cannot be done. */
 static bool pass_next_value(struct json *s)
 {

@@ -59,6 +59,10 @@ void json_feed(struct json *s, span bytes, bool last);
 
 MUST enum json_token json_next(struct json *s);
 
+/* After JSON_MORE: if the input ended inside a string that is a value, nobody wants its text. So passing over a string of
+ * any length takes no memory. */
+void json_forget(struct json *s);
+
 /* Right after a token that begins a value (for JSON_OBJECT/JSON_ARRAY: up to its end; scalars: nothing). True when the
  * value was passed whole; false: JSON_BAD, or the input ran out. For input that was fed whole. */
 MUST bool json_skip(struct json *s, enum json_token begun);

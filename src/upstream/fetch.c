@@ -62,6 +62,12 @@ static void let_go(struct fetch *f)
 	loop_free_later(f->pool->loop, f, free_fetch);
 }
 
+void fetch_set_owner(struct fetch *f, const struct fetch_events *with, void *owner)
+{
+	f->events = with;
+	f->owner = owner;
+}
+
 void fetch_cancel(struct fetch *f)
 {
 	if (!f->over)

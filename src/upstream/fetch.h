@@ -52,6 +52,9 @@ struct fetch;
 struct fetch *fetch_start(struct pool *p, const struct fetch_request *request, const struct fetch_events *events,
 	void *owner);
 
+/* Somebody else is told from now on; also from inside a callback. */
+void fetch_set_owner(struct fetch *f, const struct fetch_events *events, void *owner);
+
 /* No callback any more; the connection is closed, so that the upstream stops. */
 void fetch_cancel(struct fetch *f);
 

@@ -149,13 +149,17 @@ static void on_total_timeout(void *owner)
 	time_out(r, CAUSE_TOTAL_TIMEOUT, r->route->total_ms, "The answer was not whole after %g s.");
 }
 
-void run_start(struct run *r, struct pool *p, const struct fetch_request *request)
+static void init_clocks(struct run *r, struct loop *l)
 {
-	struct loop *l = pool_loop(p);
 	alarm_init(&r->connect, l, on_connect_timeout, r);
 	alarm_init(&r->first_event, l, on_first_event_timeout, r);
 	alarm_init(&r->idle, l, on_idle_timeout, r);
 	alarm_init(&r->total, l, on_total_timeout, r);
+}
+
+void run_start(struct run *r, struct pool *p, const struct fetch_request *request)
+{
+	init_clocks(r, pool_loop(p));
 	r->started_ns = clock_ns();
 	r->fetch = fetch_start(p, request, &events, r);
 	if (!r->fetch) {
@@ -165,6 +169,27 @@ void run_start(struct run *r, struct pool *p, const struct fetch_request *reques
 	}
 	set(&r->connect, r->route->connect_ms);
 	set(&r->total, r->route->total_ms);
+}
+
+/* What is left of a clock that began then. */
+static void set_since(struct alarm *a, uint64_t ms, uint64_t began_ns)
+{
+	uint64_t gone_ms = (clock_ns() - began_ns) / 1000000;
+	if (ms)
+		alarm_set(a, gone_ms < ms ? ms - gone_ms : 0);
+}
+
+void run_adopt(struct run *r, struct pool *p, struct fetch *f, const struct http_head *head, uint64_t started_ns,
+	uint64_t connected_ns)
+{
+	init_clocks(r, pool_loop(p));
+	r->started_ns = started_ns;
+	r->connected_ns = connected_ns;
+	r->fetch = f;
+	fetch_set_owner(f, &events, r);
+	set_since(&r->first_event, r->route->first_event_ms, connected_ns);
+	set_since(&r->total, r->route->total_ms, started_ns);
+	on_head(r, head);
 }
 
 void run_end(struct run *r, enum cause cause, const char *detail)

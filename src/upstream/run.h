@@ -26,6 +26,11 @@ struct run {
 /* The request's strings are copied. The generation may end at once, but on_change is called later. */
 void run_start(struct run *r, struct pool *p, const struct fetch_request *request);
 
+/* A request that was sent by somebody else and is being answered, head being the answer's: its fetch is the run's from
+ * now on. To be called from the fetch's on_head; the clocks count from when it was sent and connected. */
+void run_adopt(struct run *r, struct pool *p, struct fetch *f, const struct http_head *head, uint64_t started_ns,
+	uint64_t connected_ns);
+
 /* Ends the generation with a cause of ours: stopped, abandoned, shutdown … and cancels the request. */
 void run_end(struct run *r, enum cause cause, const char *detail);
 

@@ -5,3 +5,7 @@ $B/unit/test_config: $(config_o)
 $B/fuzz/fuzz_config: tests/fuzz/fuzz_config.c tests/fuzz/replay.c $(config_o) $(pure_o) $B/flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< tests/fuzz/replay.c $(config_o) $(pure_o) $(LIBS)
+
+# What a passthrough request asks for is read without a socket, too.
+unit_extra_test_asking := $B/o/gateway/asking.o
+$B/unit/test_asking: $B/o/gateway/asking.o

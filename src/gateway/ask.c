@@ -41,25 +41,15 @@ static span prompt_of(const struct wanted *q)
 
 static bool wants_get(const struct dialect *d) { return d == NULL || !d->put_question; }
 
-static void put_target(const struct url *url, struct buf *out)
-{
-	buf_put(out, url->path);
-	buf_put_byte(out, '?');
-	if (url->query.p && url->query.n) {
-		buf_put(out, url->query);
-		buf_put_byte(out, '&');
-	}
-}
-
-static bool make_get(const struct url *url, const struct wanted *q, struct asked *out, struct refusal *wrong)
+static bool make_get(const struct route *route, const struct wanted *q, struct asked *out, struct refusal *wrong)
 {
 	if (json_object_get(q->body, "messages")) {
 		*wrong = (struct refusal){422, "messages", "This route's model server takes a single prompt; \"messages\" cannot be passed on."};
 		return false;
 	}
-	put_target(url, &out->target);
-	buf_put(&out->target, SPAN("prompt="));
-	url_encode(&out->target, prompt_of(q));
+	buf_put(&out->query, SPAN("prompt="));
+	url_encode(&out->query, prompt_of(q));
+	upstream_put_target(&route->upstream[0], buf_span(&out->query), &out->target);
 	if (out->target.n > TARGET_BYTES) {
 		*wrong = (struct refusal){413, "prompt_too_large", "The prompt is too long for this route, which passes it on in a URL of at most 64 KiB."};
 		return false;
@@ -115,23 +105,6 @@ static unsigned choices_of(json_t *body)
 	return n < 1 ? 1 : n > DIALECT_CHOICES ? DIALECT_CHOICES : (unsigned)n;
 }
 
-/* The upstream's own query, and what the dialect needs in it. */
-static void put_post_target(const struct url *url, span needed, struct buf *out)
-{
-	bool has = needed.n == 0;
-	for (span rest = url->query; rest.n; rest = span_from(rest, span_find(rest, '&') + 1))
-		has |= span_eq(span_first(rest, span_find(rest, '&')), needed);
-	buf_put(out, url->path);
-	if (url->query.p) {
-		buf_put_byte(out, '?');
-		buf_put(out, url->query);
-	}
-	if (!has) {
-		buf_put_byte(out, url->query.p ? '&' : '?');
-		buf_put(out, needed);
-	}
-}
-
 static bool make_post(const struct route *route, const struct dialect *d, const struct wanted *q, struct asked *out,
 	struct refusal *wrong)
 {
@@ -147,10 +120,8 @@ static bool make_post(const struct route *route, const struct dialect *d, const 
 		*wrong = (struct refusal){400, "invalid_text", "The prompt is not valid UTF-8."};
 		return false;
 	}
-	if (route->upstream[0].is_model)
-		buf_put(&out->target, SPAN("/v1/chat/completions"));
-	else
-		put_post_target(&route->upstream[0].url, d->query, &out->target);
+	buf_put(&out->query, d->query);
+	upstream_put_target(&route->upstream[0], d->query, &out->target);
 	buf_put(&out->fields, SPAN("Content-Type: application/json\r\n"));
 	if (d->fields)
 		buf_put(&out->fields, span_str(d->fields));
@@ -198,7 +169,6 @@ bool ask_make(const struct route *route, const struct wanted *q, const struct ex
 	struct refusal *wrong)
 {
 	struct dialect_guess guess = dialect_of(route);
-	const struct url *url = &route->upstream[0].url;
 	*out = (struct asked){
 		.request = {.upstream = &route->upstream[0]},
 		.rules = {
@@ -210,12 +180,13 @@ bool ask_make(const struct route *route, const struct wanted *q, const struct ex
 		},
 	};
 	put_fields(route, guess.dialect, x, &out->fields);
-	if (!(wants_get(guess.dialect) ? make_get(url, q, out, wrong) : make_post(route, guess.dialect, q, out, wrong)))
+	if (!(wants_get(guess.dialect) ? make_get(route, q, out, wrong) : make_post(route, guess.dialect, q, out, wrong)))
 		return false;
 	out->request.target = buf_span(&out->target);
 	out->request.fields = buf_span(&out->fields);
 	out->request.body = buf_span(&out->body);
-	if (out->target.failed || out->fields.failed || out->body.failed) {
+	out->part = buf_span(&out->query);
+	if (out->target.failed || out->query.failed || out->fields.failed || out->body.failed) {
 		*wrong = (struct refusal){503, "overloaded", "There is no memory for this request now."};
 		return false;
 	}
@@ -225,6 +196,7 @@ bool ask_make(const struct route *route, const struct wanted *q, const struct ex
 void asked_finish(struct asked *a)
 {
 	buf_finish(&a->target);
+	buf_finish(&a->query);
 	buf_finish(&a->fields);
 	buf_finish(&a->body);
 }

@@ -17,8 +17,9 @@ struct wanted {
 
 struct asked {
 	struct fetch_request request; /* its spans point into text */
+	span part;                    /* what is added to each upstream's own query */
 	struct generation_rules rules;
-	struct buf target, fields, body;
+	struct buf target, query, fields, body;
 };
 
 struct refusal {

@@ -98,7 +98,7 @@ static void begin(const struct start *s, const struct wanted *q, span scope)
 	if (!ask_make(s->route, q, s->exchange, &asked, &wrong))
 		exchange_refuse(s->exchange, wrong.status, wrong.code, wrong.message);
 	else if (!(stream = stream_start(s->worker, &(struct stream_plan){.config = s->config, .route = s->route,
-		.request = &asked.request, .rules = &asked.rules, .peer = exchange_peer(s->exchange)})))
+		.request = &asked.request, .part = asked.part, .rules = &asked.rules, .peer = exchange_peer(s->exchange)})))
 		exchange_refuse(s->exchange, 503, "overloaded", "There is no memory for another stream now.");
 	asked_finish(&asked);
 	if (!stream)

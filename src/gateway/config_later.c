@@ -12,16 +12,7 @@ bool config_later_always(const struct node *n) { return true; }
 bool config_later_filled_list(const struct node *n) { return n->child != NULL; }
 bool config_later_true(const struct node *n) { return span_is_nocase(n->text, "true"); }
 
-/* Options of parts that do not exist yet: only their defaults are true. */
-bool config_later_hold(const struct node *n) { return !span_is(n->text, "10s"); }
-bool config_later_retry_body(const struct node *n) { return !span_is(n->text, "1MiB"); }
-
 bool config_later_many_workers(const struct node *n)
 {
 	return !span_is(n->text, "auto") && !span_is(n->text, "1");
-}
-
-bool config_later_upstream(const struct node *n)
-{
-	return n->kind == NODE_LIST && n->child && n->child->next;
 }

@@ -153,7 +153,7 @@ void config_type_release_string(void *field);
 
 extern const struct option_type config_type_duration, config_type_duration_or_never, config_type_size,
 	config_type_count, config_type_number, config_type_number_or_auto, config_type_yes_no, config_type_either,
-	config_type_choice, config_type_words, config_type_ignored_list, config_type_ignored_word;
+	config_type_choice, config_type_words, config_type_statuses, config_type_ignored_list, config_type_ignored_word;
 
 extern const struct option_type config_address_listen, config_address_listen_or_none, config_address_hosts,
 	config_address_origins;
@@ -165,9 +165,6 @@ bool config_later_always(const struct node *n);
 bool config_later_filled_list(const struct node *n);
 bool config_later_true(const struct node *n);
 bool config_later_many_workers(const struct node *n);
-bool config_later_hold(const struct node *n);
-bool config_later_retry_body(const struct node *n);
-bool config_later_upstream(const struct node *n);
 
 /* Appends a quoted JSON string that YAML reads back as the same text. */
 void config_json_put_string(struct buf *out, span text);

@@ -30,7 +30,13 @@ static const struct node *blame(const struct node *first, const struct node *sec
 static const struct node *of_route(const struct rule *r, const char *path) { return said(r->said, true, path); }
 static const struct node *said_once(const struct binding *b, const char *path) { return said(b->said, false, path); }
 
-static bool is_on_model(const struct route *r) { return r->upstream[0].is_model; }
+static bool is_on_model(const struct route *r)
+{
+	size_t i = 0;
+	while (i < r->upstreams && !r->upstream[i].is_model)
+		i++;
+	return i < r->upstreams;
+}
 
 static bool check_path_is_new(struct rule *r)
 {
@@ -51,6 +57,27 @@ static bool check_grace(struct rule *r)
 		"grace: %llu ms%s is shorter than 3 × retry (%llu ms each), so a browser would come back too late, "
 		"expected 0, never or at least %llu ms", (unsigned long long)grace_ms, by_default ? " (the default)" : "",
 		(unsigned long long)retry_ms, (unsigned long long)(GRACE_RETRIES * retry_ms));
+}
+
+static const char *dialect_name_of(const struct upstream *u)
+{
+	return u->is_model ? "openai-chat" : dialect_by_path(u->url.path).name;
+}
+
+/* What one upstream is asked, the next one must understand. A passthrough client says itself what it speaks. */
+static bool check_upstreams_alike(struct rule *r)
+{
+	const struct route *route = r->route;
+	if (route->kind != ROUTE_BROWSER || !route->dialect_auto)
+		return true;
+	for (size_t i = 1; i < route->upstreams; i++) {
+		const char *first = dialect_name_of(&route->upstream[0]), *other = dialect_name_of(&route->upstream[i]);
+		if (first != other && (!first || !other || strcmp(first, other)))
+			return config_complain(r->b->complaint, blame(of_route(r, "upstream"), NULL, r->at),
+				"upstream: a list of which the first speaks %s and another %s, by their paths, expected upstreams that are "
+				"asked alike, or dialect", first ? first : "text", other ? other : "text");
+	}
+	return true;
 }
 
 /* The embedded model speaks openai-chat; nothing has to be guessed. */
@@ -103,7 +130,7 @@ static bool check_end_marker(struct rule *r)
 bool config_rules_route(struct binding *b, const struct node *route, const struct node *const *said_rows)
 {
 	struct rule r = {.b = b, .route = b->route, .said = said_rows, .at = route};
-	return check_path_is_new(&r) && settle_model_dialect(&r) && check_request(&r) && check_auth(&r) &&
+	return check_path_is_new(&r) && check_upstreams_alike(&r) && settle_model_dialect(&r) && check_request(&r) && check_auth(&r) &&
 		check_end_marker(&r) && check_grace(&r);
 }
 

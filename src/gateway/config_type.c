@@ -412,6 +412,44 @@ static bool bind_words(struct binding *b, const struct option *o, const struct n
 
 const struct option_type config_type_words = {
 	"a list of words", bind_words, config_type_print_words, config_type_release_words};
+
+static bool take_status(span text, int *status)
+{
+	if (text.n != 3 || text.p[0] < '4' || text.p[0] > '5' || !isdigit(text.p[1]) || !isdigit(text.p[2]))
+		return false;
+	*status = (text.p[0] - '0') * 100 + (text.p[1] - '0') * 10 + (text.p[2] - '0');
+	return true;
+}
+
+static bool bind_statuses(struct binding *b, const struct option *o, const struct node *n, void *field)
+{
+	struct statuses *s = field, read = {.n = 0};
+	if (n->kind != NODE_LIST)
+		return config_type_wrong(b, o, n, "a single value or a map");
+	for (const struct node *c = n->child; c; c = c->next) {
+		span text;
+		if (!config_type_scalar(b, o, c, &text))
+			return false;
+		if (read.n == ROUTE_STATUSES)
+			return config_type_wrong(b, o, c, "more than %d of them", ROUTE_STATUSES);
+		if (!take_status(text, &read.status[read.n++]))
+			return config_type_wrong(b, o, c, "\"%s\" is no status of an error", config_complain_show(text).text);
+	}
+	*s = read;
+	return true;
+}
+
+static void print_statuses(const struct option *o, const void *field, struct buf *out)
+{
+	const struct statuses *s = field;
+	buf_put_byte(out, '[');
+	for (size_t i = 0; i < s->n; i++)
+		buf_printf(out, "%s%d", i ? ", " : "", s->status[i]);
+	buf_put_byte(out, ']');
+}
+
+const struct option_type config_type_statuses = {"a list of statuses from 400 to 599", bind_statuses, print_statuses, NULL};
+
 /* Values that this version only checks, because it has no use for them yet (config_later.c). */
 
 static bool bind_ignored_list(struct binding *b, const struct option *o, const struct node *n, void *field)

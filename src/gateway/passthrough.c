@@ -1,22 +1,44 @@
-/* A passthrough route: the client's request goes up in its own dialect, what comes back goes down as it is. Nothing is
- * judged here yet: an answer is piped, its end is mirrored (clean stays clean, cut stays cut) and counted as unjudged.
+/* A passthrough route: the client's request goes up in its own dialect, and what comes back is one of two things. An
+ * answer that is recognised as a stream becomes one, with a journal and a true end, and the client its first viewer.
+ * Everything else is piped: copied both ways as it is, its end mirrored (clean stays clean, cut stays cut) and counted
+ * as unjudged.
+ *
+ * Which it is shows when the answer's head has come. The dialect is the route's, or known by the path; where neither
+ * says it, the first event with data is looked at before anything is passed on. Until then this is the only owner of
+ * the exchange and of the fetch, so a failed connect may go to the next upstream, and any failure can still be an HTTP
+ * error in the client's dialect.
  *
  * Bytes wait in two places only, the exchange's and the fetch's out-buffers; when one is full the other side is not
  * read.
  *
  * Invariants
- * 1. A pipe has an exchange until that is answered, broken or gone, and a fetch until that has ended; it ends when
- *    either does.
- * 2. No field of one connection crosses to the other (RFC 9110 §7.6.1), no credential crosses unless the route says
- *    auth: client. */
+ * 1. A pipe has an exchange until that is answered, broken, gone or a viewer's, and a fetch until that has ended or is a
+ *    stream's; it ends when either does.
+ * 2. Once an upstream has answered 200, no other one is asked.
+ * 3. A request body is kept only while it may be needed again (retry_body), or where `request:` must be merged into it.
+ *
+ * What crosses is forward.c's, what the request asks for asking.c's, the held status line viewer.c's. */
 #include "gateway/endpoints.h"
 
+#include "base/clock.h"
 #include "base/log.h"
-#include "gateway/ask.h"
+#include "gateway/asking.h"
+#include "gateway/forward.h"
 #include "gateway/guard.h"
+#include "gateway/stream.h"
+#include "gateway/viewer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { AHEAD_BYTES = 256 * 1024 }; /* a longer first event is no token of anybody's */
+
+/* An event stream of an unknown dialect, up to its first event with data. */
+struct ahead {
+	struct sse sse;
+	struct buf bytes;
+	char *content_type;
+};
 
 struct pipe {
 	LIST_ENTRY(pipe) link;
@@ -25,13 +47,35 @@ struct pipe {
 	const struct route *route;
 	struct exchange *exchange;
 	struct fetch *fetch;
-	struct alarm connect, total;
+	struct alarm connect, first_event, total;
+	uint64_t started_ns, connected_ns;
+	size_t attempt;        /* which upstream of the route */
+	const struct dialect *dialect; /* NULL: not known */
+	struct asking asking;
+	struct buf kept;       /* the request's body so far, if keeps */
+	bool keeps, merges, has_body, body_whole;
+	struct ahead *ahead;   /* while the dialect is looked for */
+	int status;            /* of the answer … */
+	int64_t length;        /* … and how long it is, or -1; when ahead */
 	bool begun;
 };
+
+static void free_ahead(struct ahead *a)
+{
+	if (!a)
+		return;
+	sse_finish(&a->sse);
+	buf_finish(&a->bytes);
+	free(a->content_type);
+	free(a);
+}
 
 static void free_pipe(void *memory)
 {
 	struct pipe *p = memory;
+	free_ahead(p->ahead);
+	asking_finish(&p->asking);
+	buf_finish(&p->kept);
 	config_drop(p->config);
 	free(p);
 }
@@ -39,6 +83,7 @@ static void free_pipe(void *memory)
 static void close_pipe(struct pipe *p)
 {
 	alarm_clear(&p->connect);
+	alarm_clear(&p->first_event);
 	alarm_clear(&p->total);
 	LIST_REMOVE(p, link);
 	if (p->fetch)
@@ -47,35 +92,112 @@ static void close_pipe(struct pipe *p)
 	worker_look_drained(p->worker);
 }
 
-/* The answer cannot be given, or not to its end. */
-static void fail(struct pipe *p, enum cause cause, const char *detail)
+/* Failures. */
+
+static void refuse(struct exchange *x, const struct dialect *d, enum cause cause, const char *detail)
 {
 	const struct cause_row *row = cause_row(cause);
-	struct exchange *x = p->exchange;
-	bool begun = p->begun;
+	struct failure f = {.cause = cause, .sentence = detail, .sequence = -1};
+	struct buf body = {0};
+	int status = row->status ? row->status : 502;
+	if (status == 503)
+		exchange_field(x, "Retry-After", SPAN("1"));
+	if (d)
+		dialect_put_error_body(&body, d, &f);
+	if (d && !body.failed)
+		exchange_answer(x, status, "application/json", buf_span(&body));
+	else
+		exchange_refuse(x, status, row->name, detail ? detail : row->sentence);
+	buf_finish(&body);
+}
+
+static void log_failure(const struct pipe *p, enum cause cause, const char *detail)
+{
+	const struct cause_row *row = cause_row(cause);
 	struct log_line l;
 	log_begin(&l, LOG_WARN, "pipe");
 	log_string(&l, "route", p->route->path);
 	log_string(&l, "cause", row->name);
 	log_string(&l, "detail", detail ? detail : row->sentence);
 	log_end(&l);
+}
+
+/* The answer cannot be given, or not to its end. */
+static void fail(struct pipe *p, enum cause cause, const char *detail)
+{
+	struct exchange *x = p->exchange;
+	const struct dialect *d = p->dialect;
+	bool begun = p->begun;
+	log_failure(p, cause, detail);
 	p->worker->metrics.piped[PIPED_CUT]++;
 	close_pipe(p);
 	if (begun)
 		exchange_break(x);
 	else
-		exchange_refuse(x, row->status ? row->status : 502, row->name, detail ? detail : row->sentence);
+		refuse(x, d, cause, detail);
 }
 
-static bool is_ours(span name)
+/* Asking upstreams. */
+
+static bool ask(struct pipe *p);
+
+/* The next upstream of the route is asked, if the request can still be sent to it as it was to the first. */
+static bool try_next(struct pipe *p, enum cause cause, const char *detail)
 {
-	static const char *const made_anew[] = {"content-length", "transfer-encoding", "date", "connection", "keep-alive",
-		"server"};
-	for (size_t i = 0; i < sizeof made_anew / sizeof *made_anew; i++)
-		if (span_is_nocase(name, made_anew[i]))
-			return true;
-	return false;
+	if (p->attempt + 1 >= p->route->upstreams || (p->has_body && !p->keeps))
+		return false;
+	log_failure(p, cause, detail);
+	if (p->fetch)
+		fetch_cancel(p->fetch);
+	p->fetch = NULL;
+	alarm_clear(&p->first_event);
+	p->attempt++;
+	return ask(p);
 }
+
+static void fail_or_try_next(struct pipe *p, enum cause cause, const char *detail)
+{
+	if (!try_next(p, cause, detail))
+		fail(p, cause, detail);
+}
+
+static void on_connected(void *owner)
+{
+	struct pipe *p = owner;
+	p->connected_ns = clock_ns();
+	alarm_clear(&p->connect);
+	if (p->dialect && p->route->first_event_ms)
+		alarm_set(&p->first_event, p->route->first_event_ms);
+}
+
+/* The answer: a stream. */
+
+/* so_far: bytes of the answer's body that came before this was known. */
+static void become_stream(struct pipe *p, const struct http_head *head, span so_far)
+{
+	struct exchange *x = p->exchange;
+	struct worker *w = p->worker;
+	const struct route *r = p->route;
+	uint64_t hold_ms = p->config->hold_ms;
+	struct generation_rules rules = {
+		.dialect = p->dialect, .text = r->text, .end_marker = r->end_marker, .finish_optional = r->finish_optional,
+		.json = r->json, .keeps_frames = true, .done_after_error = r->done_after_error, .n = p->asking.n,
+		.queue_comments = r->upstream[p->attempt].is_model, .secret = span_str(r->auth_value),
+		.event_limit = r->event_bytes, .stream_limit = r->stream_bytes,
+	};
+	struct stream *s = stream_start(w, &(struct stream_plan){.config = p->config, .route = r, .rules = &rules,
+		.fetch = p->fetch, .head = head, .so_far = so_far, .started_ns = p->started_ns, .connected_ns = p->connected_ns,
+		.peer = exchange_peer(x)});
+	if (!s) {
+		fail(p, CAUSE_OVERLOADED, NULL);
+		return;
+	}
+	p->fetch = NULL;
+	close_pipe(p);
+	viewer_open_held(x, stream_admit(s), hold_ms, headers_get(head, "content-type"));
+}
+
+/* The answer: a pipe. */
 
 /* -1: not known. To HEAD the length is told of a body that does not come. */
 static int64_t length_of(const struct pipe *p, const struct http_head *head)
@@ -88,32 +210,167 @@ static int64_t length_of(const struct pipe *p, const struct http_head *head)
 	return head->framing == HTTP_NO_BODY ? 0 : -1;
 }
 
+static void begin_pipe(struct pipe *p, int status, const char *content_type, int64_t length)
+{
+	p->begun = true;
+	buf_finish(&p->kept);
+	exchange_begin(p->exchange, status, content_type, length);
+}
+
+static void put_piece(struct pipe *p, span piece)
+{
+	exchange_put(p->exchange, piece);
+	if (!exchange_room(p->exchange))
+		fetch_pause(p->fetch, true);
+}
+
+/* The answer: which of the two. */
+
+static bool is_type(const struct http_head *head, const char *type)
+{
+	return span_is_nocase(headers_media_type(headers_get(head, "content-type")), type);
+}
+
+static bool has_events(const struct http_head *head)
+{
+	return is_type(head, "text/event-stream") || is_type(head, "application/x-ndjson");
+}
+
+static bool wants_stream(const struct pipe *p)
+{
+	const struct url_target *t = exchange_target(p->exchange);
+	return p->has_body && dialect_wants_stream(p->dialect, t->path, t->query, p->asking.stream);
+}
+
+/* The Model Context Protocol speaks in event streams that answer no question. */
+static bool is_mcp(const struct pipe *p, const struct http_head *answer)
+{
+	const struct http_head *head = exchange_head(p->exchange);
+	return headers_get(head, "mcp-protocol-version").p || headers_get(head, "mcp-session-id").p ||
+	       headers_get(answer, "mcp-session-id").p;
+}
+
+static bool is_stream(const struct pipe *p, const struct http_head *head)
+{
+	if (head->status != 200 || !p->dialect || exchange_is_head(p->exchange))
+		return false;
+	bool fits = p->dialect->syntax == SSE_NDJSON ? is_type(head, "application/x-ndjson") : is_type(head,
+		"text/event-stream");
+	return fits || wants_stream(p);
+}
+
+static bool may_be_stream(const struct pipe *p, const struct http_head *head)
+{
+	span coding = headers_get(head, "content-encoding");
+	return head->status == 200 && !p->dialect && has_events(head) && !coding.n && !is_mcp(p, head) &&
+	       span_is(exchange_head(p->exchange)->method, "POST");
+}
+
+static void look_ahead(struct pipe *p, const struct http_head *head)
+{
+	span type = headers_get(head, "content-type");
+	struct ahead *a = calloc(1, sizeof *a);
+	if (!a || !(a->content_type = strndup(type.p, type.n))) {
+		free(a);
+		fail(p, CAUSE_OVERLOADED, NULL);
+		return;
+	}
+	p->ahead = a;
+	sse_init(&a->sse, is_type(head, "text/event-stream") ? SSE_EVENT_STREAM : SSE_NDJSON, AHEAD_BYTES);
+	alarm_set(&p->first_event, p->config->hold_ms);
+}
+
+/* No dialect that is known here. */
+static void give_up_looking(struct pipe *p)
+{
+	struct ahead *a = p->ahead;
+	p->ahead = NULL;
+	alarm_clear(&p->first_event);
+	begin_pipe(p, p->status, a->content_type, p->length);
+	if (a->bytes.n)
+		put_piece(p, buf_span(&a->bytes));
+	free_ahead(a);
+}
+
+static void found(struct pipe *p, const struct dialect *d)
+{
+	struct ahead *a = p->ahead;
+	struct http_field type = {SPAN("Content-Type"), span_str(a->content_type)};
+	struct http_head head = {.status = p->status, .fields = &type, .fields_n = 1};
+	p->ahead = NULL;
+	p->dialect = d;
+	become_stream(p, &head, buf_span(&a->bytes));
+	free_ahead(a);
+}
+
+/* True when the first event with data came: *guess says what it looks like. */
+static bool look_at(struct ahead *a, span piece, struct dialect_guess *guess)
+{
+	for (;;)
+		switch (sse_next(&a->sse, &piece)) {
+		case SSE_MORE:
+			return false;
+		case SSE_COMMENT:
+			break;
+		case SSE_EVENT:
+			if (!a->sse.event.has_data)
+				break;
+			*guess = dialect_by_event(a->sse.syntax, &a->sse.event);
+			return true;
+		case SSE_TOO_LARGE:
+		case SSE_NO_MEMORY:
+			*guess = (struct dialect_guess){0};
+			return true;
+		}
+}
+
+static void take_ahead(struct pipe *p, span piece)
+{
+	struct ahead *a = p->ahead;
+	struct dialect_guess guess;
+	buf_put(&a->bytes, piece);
+	bool has_found = look_at(a, piece, &guess);
+	if (a->bytes.failed)
+		fail(p, CAUSE_OVERLOADED, NULL);
+	else if (has_found && guess.dialect)
+		found(p, guess.dialect);
+	else if (has_found || a->bytes.n > AHEAD_BYTES)
+		give_up_looking(p);
+}
+
 static void on_head(void *owner, const struct http_head *head)
 {
 	struct pipe *p = owner;
+	bool refused_us = (head->status == 401 || head->status == 403) && p->route->auth != AUTH_CLIENT;
 	alarm_clear(&p->connect);
-	if ((head->status == 401 || head->status == 403) && p->route->auth != AUTH_CLIENT) {
+	if (route_retries_on(p->route, head->status) && try_next(p, CAUSE_STATUS, NULL))
+		return;
+	if (refused_us) {
 		fail(p, CAUSE_STATUS, "The model server refused the gateway's own credentials.");
 		return;
 	}
-	for (size_t i = 0; i < head->fields_n; i++) {
-		char name[128];
-		const struct http_field *f = &head->fields[i];
-		if (is_ours(f->name) || headers_is_hop_by_hop(head, f->name) || f->name.n >= sizeof name)
-			continue;
-		snprintf(name, sizeof name, "%.*s", SPAN_ARG(f->name));
-		exchange_field(p->exchange, name, f->value);
+	alarm_clear(&p->first_event);
+	p->status = head->status;
+	p->length = length_of(p, head);
+	if (is_stream(p, head)) {
+		forward_answer_fields(p->exchange, head, false);
+		become_stream(p, head, (span){0});
+	} else if (may_be_stream(p, head)) {
+		forward_answer_fields(p->exchange, head, false);
+		look_ahead(p, head);
+	} else {
+		forward_answer_fields(p->exchange, head, true);
+		begin_pipe(p, head->status, NULL, p->length);
 	}
-	p->begun = true;
-	exchange_begin(p->exchange, head->status, NULL, length_of(p, head));
 }
 
 static void on_body(void *owner, span piece)
 {
 	struct pipe *p = owner;
-	exchange_put(p->exchange, piece);
-	if (!exchange_room(p->exchange))
-		fetch_pause(p->fetch, true);
+	if (p->ahead)
+		take_ahead(p, piece);
+	else
+		put_piece(p, piece);
 }
 
 static void on_end(void *owner, enum fetch_end how, const char *detail)
@@ -121,19 +378,16 @@ static void on_end(void *owner, enum fetch_end how, const char *detail)
 	struct pipe *p = owner;
 	struct exchange *x = p->exchange;
 	p->fetch = NULL;
-	if (how == FETCH_FRAMED || how == FETCH_CLOSED) {
+	if (how == FETCH_REFUSED || how == FETCH_TLS) {
+		fail_or_try_next(p, how == FETCH_TLS ? CAUSE_TLS : CAUSE_REFUSED, detail);
+	} else if (how == FETCH_FRAMED || how == FETCH_CLOSED) {
+		if (p->ahead)
+			give_up_looking(p);
 		p->worker->metrics.piped[PIPED_CLEAN]++;
 		close_pipe(p);
 		exchange_end(x);
 	} else
-		fail(p, how == FETCH_REFUSED ? CAUSE_REFUSED : how == FETCH_TLS ? CAUSE_TLS : how == FETCH_MALFORMED
-			? CAUSE_PROTOCOL : CAUSE_CUT, detail);
-}
-
-static void on_connected(void *owner)
-{
-	struct pipe *p = owner;
-	alarm_clear(&p->connect);
+		fail(p, how == FETCH_MALFORMED ? CAUSE_PROTOCOL : CAUSE_CUT, detail);
 }
 
 static void on_fetch_room(void *owner)
@@ -144,24 +398,97 @@ static void on_fetch_room(void *owner)
 
 static const struct fetch_events fetch_events = {on_connected, on_head, on_body, on_end, on_fetch_room};
 
+/* The request. */
+
+static bool ask(struct pipe *p)
+{
+	const struct http_head *head = exchange_head(p->exchange);
+	const struct upstream *u = &p->route->upstream[p->attempt];
+	struct buf target = {0}, fields = {0};
+	forward_put_target(p->route, u, exchange_target(p->exchange), &target);
+	forward_put_fields(p->route, p->dialect, p->exchange, &fields);
+	struct fetch_request request = {
+		.upstream = u, .method = head->method, .target = buf_span(&target), .fields = buf_span(&fields),
+		.body_follows = p->has_body, .length = p->merges ? (int64_t)p->kept.n : head->framing == HTTP_LENGTH
+			? (int64_t)head->length : -1,
+	};
+	if (!target.failed && !fields.failed)
+		p->fetch = fetch_start(p->worker->pool, &request, &fetch_events, p);
+	buf_finish(&target);
+	buf_finish(&fields);
+	if (!p->fetch)
+		return false;
+	if (p->route->connect_ms)
+		alarm_set(&p->connect, p->route->connect_ms);
+	fetch_put(p->fetch, buf_span(&p->kept));
+	if (p->has_body && p->body_whole)
+		fetch_put_end(p->fetch);
+	return true;
+}
+
+static void ask_or_fail(struct pipe *p)
+{
+	if (!ask(p))
+		fail(p, CAUSE_OVERLOADED, NULL);
+}
+
+/* Out of memory, or too long to be sent a second time. */
+static void keep_no_more(struct pipe *p)
+{
+	buf_finish(&p->kept);
+	p->keeps = false;
+}
+
 static void on_request_body(void *owner, span piece)
 {
 	struct pipe *p = owner;
-	fetch_put(p->fetch, piece);
-	if (!fetch_room(p->fetch))
+	asking_read(&p->asking, piece, false);
+	if (p->keeps)
+		buf_put(&p->kept, piece);
+	if (p->merges)
+		return;
+	if (p->keeps && (p->kept.failed || p->kept.n > p->config->retry_body_bytes))
+		keep_no_more(p);
+	if (p->fetch)
+		fetch_put(p->fetch, piece);
+	if (p->fetch && !fetch_room(p->fetch))
 		exchange_pause_body(p->exchange, true);
+}
+
+/* A body that is no JSON object has nothing to merge into, and goes up as it is. */
+static void merge(struct pipe *p)
+{
+	struct buf merged = {0};
+	if (json_merge(&merged, buf_span(&p->kept), span_str(p->route->request))) {
+		buf_finish(&p->kept);
+		p->kept = merged;
+		asking_finish(&p->asking);
+		asking_init(&p->asking);
+		asking_read(&p->asking, buf_span(&merged), false);
+	} else
+		buf_finish(&merged);
 }
 
 static void on_request_end(void *owner)
 {
 	struct pipe *p = owner;
-	fetch_put_end(p->fetch);
+	p->body_whole = true;
+	if (p->merges && !p->kept.failed)
+		merge(p);
+	asking_read(&p->asking, (span){0}, true);
+	if (p->kept.failed)
+		fail(p, CAUSE_OVERLOADED, NULL);
+	else if (p->merges)
+		ask_or_fail(p);
+	else if (p->fetch)
+		fetch_put_end(p->fetch);
 }
 
 static void on_room(void *owner)
 {
 	struct pipe *p = owner;
-	fetch_pause(p->fetch, false);
+	if (p->fetch)
+		fetch_pause(p->fetch, false);
 }
 
 static void on_gone(void *owner)
@@ -175,123 +502,79 @@ static const struct exchange_events exchange_events = {
 	.on_body = on_request_body, .on_body_end = on_request_end, .on_room = on_room, .on_gone = on_gone,
 };
 
+/* The clocks. */
+
 static void on_connect_timeout(void *owner)
 {
 	struct pipe *p = owner;
 	char why[300];
-	fail(p, fetch_stalled(p->fetch, why, sizeof why), NULL);
+	enum cause cause = fetch_stalled(p->fetch, why, sizeof why);
+	fail_or_try_next(p, cause, why);
+}
+
+/* Nobody promised a stream to those who did not ask for one: for them only `total` runs. */
+static void on_first_event_timeout(void *owner)
+{
+	struct pipe *p = owner;
+	char detail[100];
+	if (p->ahead) {
+		give_up_looking(p);
+		return;
+	}
+	if (!wants_stream(p))
+		return;
+	snprintf(detail, sizeof detail, "The model server did not begin its answer within %g s.",
+		p->route->first_event_ms / 1000.0);
+	fail(p, CAUSE_FIRST_EVENT_TIMEOUT, detail);
 }
 
 static void on_total_timeout(void *owner) { fail(owner, CAUSE_TOTAL_TIMEOUT, NULL); }
 
-static bool is_credential(span name)
+static uint64_t body_limit(const struct config *c)
 {
-	static const char *const names[] = {"authorization", "proxy-authorization", "x-api-key", "x-goog-api-key",
-		"api-key", "cookie", "lastword-key"};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (span_is_nocase(name, names[i]))
-			return true;
-	return false;
+	return c->limits.body_bytes ? c->limits.body_bytes : UINT64_MAX;
 }
 
-static bool stays_here(const struct pipe *p, const struct http_head *head, span name)
+static const struct dialect *dialect_of(const struct route *r, const struct exchange *x)
 {
-	return headers_is_hop_by_hop(head, name) || span_is_nocase(name, "host") || span_is_nocase(name,
-		"content-length") ||
-	       span_is_nocase(name, "accept-encoding") || span_is_nocase(name, "expect") || span_find(name, '_') < name.n ||
-	       (name.n >= 12 && span_is_nocase(span_first(name, 12), "x-forwarded-")) ||
-	       (is_credential(name) && p->route->auth != AUTH_CLIENT);
-}
-
-static void put_fields(const struct pipe *p, struct buf *out)
-{
-	const struct http_head *head = exchange_head(p->exchange);
-	const char *peer = exchange_peer(p->exchange), *colon = strrchr(peer, ':');
-	for (size_t i = 0; i < head->fields_n; i++)
-		if (!stays_here(p, head, head->fields[i].name))
-			buf_printf(out, "%.*s: %.*s\r\n", SPAN_ARG(head->fields[i].name), SPAN_ARG(head->fields[i].value));
-	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon
-		? (int)(colon - peer) : (int)strlen(peer), peer);
-	ask_put_credential(p->route, NULL, out);
-}
-
-/* A path behind the route's prefix goes behind the upstream's path; an upstream without a path takes it whole. */
-static void put_target(const struct pipe *p, struct buf *out)
-{
-	const struct url_target *t = exchange_target(p->exchange);
-	const struct upstream *u = &p->route->upstream[0];
-	if (u->is_model || u->url.path.n <= 1)
-		buf_put(out, t->path);
-	else {
-		span base = u->url.path;
-		if (base.p[base.n - 1] == '/')
-			base.n--;
-		buf_put(out, base);
-		buf_put_byte(out, '/');
-		buf_put(out, span_from(t->path, strlen(p->route->path)));
-	}
-	span query = t->query;
-	if (!query.p)
-		return;
-	/* The query's `key` is a credential of Gemini's. */
-	char between = '?';
-	while (query.n) {
-		size_t n = span_find(query, '&');
-		span one = span_first(query, n);
-		query = span_from(query, n + 1);
-		if (p->route->auth != AUTH_CLIENT && (span_is(one, "key") || span_starts(one, SPAN("key="))))
-			continue;
-		buf_put_byte(out, between);
-		buf_put(out, one);
-		between = '&';
-	}
-}
-
-static uint64_t body_limit(const struct worker *w)
-{
-	return w->config->limits.body_bytes
-		? w->config->limits.body_bytes : UINT64_MAX;
+	if (!r->dialect_auto)
+		return r->dialect;
+	return dialect_by_path(exchange_target(x)->path).dialect;
 }
 
 static void begin(struct pipe *p)
 {
 	const struct http_head *head = exchange_head(p->exchange);
-	struct buf target = {0}, fields = {0};
-	bool has_body = head->framing != HTTP_NO_BODY;
-	put_target(p, &target);
-	put_fields(p, &fields);
-	struct fetch_request request = {
-		.upstream = &p->route->upstream[0], .method = head->method, .target = buf_span(&target),
-			.fields = buf_span(&fields),
-		.body_follows = has_body, .length = head->framing == HTTP_LENGTH ? (int64_t)head->length : -1,
-	};
-	if (!target.failed && !fields.failed)
-		p->fetch = fetch_start(p->worker->pool, &request, &fetch_events, p);
-	buf_finish(&target);
-	buf_finish(&fields);
-	if (!p->fetch) {
+	const struct route *r = p->route;
+	bool is_json = is_type(head, "application/json");
+	p->has_body = head->framing != HTTP_NO_BODY;
+	p->merges = p->has_body && is_json && r->request;
+	p->keeps = p->has_body && (p->merges || (r->upstreams > 1 && p->config->retry_body_bytes));
+	if (!p->merges && !ask(p)) {
 		fail(p, CAUSE_OVERLOADED, NULL);
 		return;
 	}
-	if (p->route->connect_ms)
-		alarm_set(&p->connect, p->route->connect_ms);
-	if (p->route->total_ms)
-		alarm_set(&p->total, p->route->total_ms);
-	if (has_body)
-		exchange_read_body(p->exchange, body_limit(p->worker));
+	if (r->total_ms)
+		alarm_set(&p->total, r->total_ms);
+	if (p->has_body)
+		exchange_read_body(p->exchange, body_limit(p->config));
+}
+
+static bool has_room(struct worker *w, struct exchange *x, const struct route *route)
+{
+	if (!worker_is_full(w))
+		return true;
+	refuse(x, dialect_of(route, x), w->draining ? CAUSE_SHUTDOWN : CAUSE_OVERLOADED, w->draining
+		? "The gateway is shutting down; ask again in a moment." : "The gateway takes no new work now; ask again in a moment.");
+	return false;
 }
 
 void passthrough(struct worker *w, struct exchange *x, const struct route *route)
 {
 	const struct http_head *head = exchange_head(x);
-	if (!guard_start(w, x))
+	if (!guard_start(w, x) || !has_room(w, x, route))
 		return;
-	if (w->draining) {
-		exchange_field(x, "Retry-After", SPAN("1"));
-		exchange_refuse(x, 503, "shutdown", "The gateway is shutting down; ask again in a moment.");
-		return;
-	}
-	if (head->framing == HTTP_LENGTH && head->length > body_limit(w)) {
+	if (head->framing == HTTP_LENGTH && head->length > body_limit(w->config)) {
 		exchange_refuse_and_close(x, 413, "body_too_large", "The request's body is larger than limits.body allows.");
 		return;
 	}
@@ -300,12 +583,17 @@ void passthrough(struct worker *w, struct exchange *x, const struct route *route
 		exchange_refuse(x, 503, "overloaded", "There is no memory for this request now.");
 		return;
 	}
-	*p = (struct pipe){.worker = w, .config = config_hold(w->config), .route = route, .exchange = x};
+	*p = (struct pipe){.worker = w, .config = config_hold(w->config), .route = route, .exchange = x,
+		.started_ns = clock_ns(), .dialect = dialect_of(route, x)};
+	asking_init(&p->asking);
 	LIST_INSERT_HEAD(&w->pipes, p, link);
 	alarm_init(&p->connect, &w->loop, on_connect_timeout, p);
+	alarm_init(&p->first_event, &w->loop, on_first_event_timeout, p);
 	alarm_init(&p->total, &w->loop, on_total_timeout, p);
 	exchange_set_owner(x, &exchange_events, p);
 	exchange_set_write_timeout(x, route->write_timeout_ms);
+	if (route->half_close)
+		exchange_tolerate_half_close(x);
 	begin(p);
 }
 

@@ -214,9 +214,10 @@ struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
 	s->run = (struct run){.generation = &s->generation, .route = plan->route, .on_change = on_change, .owner = s};
 	w->metrics.route[plan->route->index].started++;
 	if (plan->fetch)
-		run_adopt(&s->run, w->pool, plan->fetch, plan->head, plan->started_ns, plan->connected_ns);
+		run_adopt(&s->run, w->pool, &(struct run_answer){plan->fetch, plan->head, plan->so_far, plan->started_ns,
+			plan->connected_ns});
 	else
-		run_start(&s->run, w->pool, plan->request);
+		run_start(&s->run, w->pool, plan->request, plan->part, plan->config->retry_body_bytes);
 	if (s->generation.ended)
 		task_queue(&w->loop, &s->wake);
 	if (first_viewer_ms)

@@ -31,9 +31,11 @@ struct stream {
 struct stream_plan {
 	struct config *config;     /* a loan; the stream holds it */
 	const struct route *route; /* of that configuration */
+	span part;                           /* of the request's query, for the route's other upstreams */
 	const struct fetch_request *request; /* or, where it was sent already: */
 	struct fetch *fetch;                 /* … its fetch, from whose on_head this is called (run_adopt) … */
-	const struct http_head *head;        /* … and the answer's head */
+	const struct http_head *head;        /* … the answer's head … */
+	span so_far;                         /* … and what has come of its body */
 	uint64_t started_ns, connected_ns;
 	const struct generation_rules *rules;
 	const char *peer;

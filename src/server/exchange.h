@@ -15,7 +15,8 @@
 struct exchange;
 
 struct exchange_events {
-	/* A request body asked for by exchange_read_body: pieces, then the end (complete). */
+	/* A request body asked for by exchange_read_body: pieces, then the end (complete). NULL: what still comes of it is
+	 * thrown away, because the answer has begun. */
 	void (*on_body)(void *owner, span piece);
 	void (*on_body_end)(void *owner);
 	/* A request body asked for by exchange_collect_body, whole. A loan until the exchange is over. */

@@ -207,9 +207,9 @@ static void take_body(struct session *s, span piece)
 		session_body_too_large(s);
 		return;
 	}
-	if (x->reading == READING_PIECES)
+	if (x->reading == READING_PIECES && x->events->on_body)
 		x->events->on_body(x->owner, piece);
-	else
+	else if (x->reading == READING_WHOLE)
 		buf_put(&x->body, piece);
 }
 
@@ -220,7 +220,7 @@ static void end_request(struct session *s)
 		return;
 	x->request_whole = true;
 	alarm_clear(&s->alarm);
-	if (x->reading == READING_PIECES)
+	if (x->reading == READING_PIECES && x->events->on_body_end)
 		x->events->on_body_end(x->owner);
 	else if (x->reading == READING_WHOLE && x->body.failed)
 		exchange_refuse_and_close(x, 503, "out_of_memory", "There is no memory for this request now.");

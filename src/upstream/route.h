@@ -22,6 +22,13 @@ struct upstream {
 	const char *ca;  /* https: a file of certificates to believe, NULL: the system's. The route's string */
 };
 
+/* Statuses of an answer. */
+enum { ROUTE_STATUSES = 16 };
+struct statuses {
+	int status[ROUTE_STATUSES];
+	size_t n;
+};
+
 enum auth_kind { AUTH_NONE, AUTH_CLIENT, AUTH_ENV, AUTH_FILE };
 
 struct route {
@@ -30,6 +37,7 @@ struct route {
 	enum route_kind kind;
 	struct upstream *upstream; /* at least one, tried in order */
 	size_t upstreams;
+	struct statuses retry_on;  /* after these the next one is asked */
 	bool dialect_auto;
 	const struct dialect *dialect; /* NULL with dialect_auto */
 	bool finish_optional;
@@ -53,5 +61,12 @@ struct route {
 
 	size_t index;              /* of its counters */
 };
+
+/* Appends what is asked for at an upstream: its own path and query, and one more part of the query (name=value) where
+ * that is not in it already. */
+void upstream_put_target(const struct upstream *u, span part, struct buf *out);
+
+/* After this status of one upstream the next is asked. */
+bool route_retries_on(const struct route *r, int status);
 
 #endif

@@ -5,6 +5,9 @@
  * nothing. `first_event` waits for an event with meaning; behind the embedded model's queue it starts when the queue
  * is left.
  *
+ * Until an upstream has answered 200 the route's next one may be asked instead; what the first one was asked is kept for
+ * that (struct run_spare), and only then.
+ *
  * Invariants
  * 1. After the generation has ended there is no fetch and no clock.
  * 2. on_change is called once after each batch of input that changed something, and once at the end. */
@@ -13,9 +16,28 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+struct run_spare {
+	struct buf method, fields, body, part;
+};
+
+static void drop_spare(struct run *r)
+{
+	struct run_spare *s = r->spare;
+	r->spare = NULL;
+	if (!s)
+		return;
+	buf_finish(&s->method);
+	buf_finish(&s->fields);
+	buf_finish(&s->body);
+	buf_finish(&s->part);
+	free(s);
+}
 
 static void stop(struct run *r)
 {
+	drop_spare(r);
 	alarm_clear(&r->connect);
 	alarm_clear(&r->first_event);
 	alarm_clear(&r->idle);
@@ -73,9 +95,14 @@ static void on_connected(void *owner)
 	set(&r->first_event, r->route->first_event_ms);
 }
 
+static bool try_next(struct run *r);
+
 static void on_head(void *owner, const struct http_head *head)
 {
 	struct run *r = owner;
+	if (route_retries_on(r->route, head->status) && try_next(r))
+		return;
+	drop_spare(r);
 	r->answered_ns = clock_ns();
 	generation_head(r->generation, head->status, headers_get(head, "content-type"), headers_get(head,
 		"content-encoding"));
@@ -97,6 +124,8 @@ static void on_end(void *owner, enum fetch_end how, const char *detail)
 	};
 	struct run *r = owner;
 	r->fetch = NULL;
+	if ((how == FETCH_REFUSED || how == FETCH_TLS) && try_next(r))
+		return;
 	if (how == FETCH_REFUSED || how == FETCH_TLS)
 		generation_no_connection(r->generation, how == FETCH_TLS ? CAUSE_TLS : CAUSE_REFUSED, detail);
 	else
@@ -107,6 +136,30 @@ static void on_end(void *owner, enum fetch_end how, const char *detail)
 
 static const struct fetch_events events = {.on_connected = on_connected, .on_head = on_head, .on_body = on_body,
 	.on_end = on_end};
+
+/* False: there is no other upstream, or no way to ask it. */
+static bool try_next(struct run *r)
+{
+	struct buf target = {0};
+	if (!r->spare || r->attempt + 1 >= r->route->upstreams)
+		return false;
+	const struct upstream *u = &r->route->upstream[++r->attempt];
+	upstream_put_target(u, buf_span(&r->spare->part), &target);
+	struct fetch_request request = {
+		.upstream = u, .method = buf_span(&r->spare->method), .target = buf_span(&target),
+		.fields = buf_span(&r->spare->fields), .body = buf_span(&r->spare->body),
+	};
+	struct fetch *next = target.failed ? NULL : fetch_start(r->pool, &request, &events, r);
+	buf_finish(&target);
+	if (!next)
+		return false;
+	if (r->fetch)
+		fetch_cancel(r->fetch);
+	r->fetch = next;
+	alarm_clear(&r->first_event);
+	set(&r->connect, r->route->connect_ms);
+	return true;
+}
 
 static void time_out(struct run *r, enum cause cause, uint64_t ms, const char *sentence)
 {
@@ -123,6 +176,8 @@ static void on_connect_timeout(void *owner)
 	enum cause cause = fetch_stalled(r->fetch, why, sizeof why);
 	snprintf(detail, sizeof detail, "No connection to the model server within %g s: %s.",
 		r->route->connect_ms / 1000.0, why);
+	if (try_next(r))
+		return;
 	if (cause == CAUSE_TLS)
 		generation_no_connection(r->generation, cause, detail);
 	else
@@ -157,9 +212,25 @@ static void init_clocks(struct run *r, struct loop *l)
 	alarm_init(&r->total, l, on_total_timeout, r);
 }
 
-void run_start(struct run *r, struct pool *p, const struct fetch_request *request)
+static void keep_spare(struct run *r, const struct fetch_request *q, span part)
+{
+	struct run_spare *s = r->spare = calloc(1, sizeof *s);
+	if (!s)
+		return;
+	buf_put(&s->method, q->method);
+	buf_put(&s->fields, q->fields);
+	buf_put(&s->body, q->body);
+	buf_put(&s->part, part);
+	if (s->method.failed || s->fields.failed || s->body.failed || s->part.failed)
+		drop_spare(r);
+}
+
+void run_start(struct run *r, struct pool *p, const struct fetch_request *request, span part, uint64_t retry_bytes)
 {
 	init_clocks(r, pool_loop(p));
+	r->pool = p;
+	if (r->route->upstreams > 1 && request->body.n <= retry_bytes)
+		keep_spare(r, request, part);
 	r->started_ns = clock_ns();
 	r->fetch = fetch_start(p, request, &events, r);
 	if (!r->fetch) {
@@ -179,17 +250,18 @@ static void set_since(struct alarm *a, uint64_t ms, uint64_t began_ns)
 		alarm_set(a, gone_ms < ms ? ms - gone_ms : 0);
 }
 
-void run_adopt(struct run *r, struct pool *p, struct fetch *f, const struct http_head *head, uint64_t started_ns,
-	uint64_t connected_ns)
+void run_adopt(struct run *r, struct pool *p, const struct run_answer *answer)
 {
 	init_clocks(r, pool_loop(p));
-	r->started_ns = started_ns;
-	r->connected_ns = connected_ns;
-	r->fetch = f;
-	fetch_set_owner(f, &events, r);
-	set_since(&r->first_event, r->route->first_event_ms, connected_ns);
-	set_since(&r->total, r->route->total_ms, started_ns);
-	on_head(r, head);
+	r->started_ns = answer->started_ns;
+	r->connected_ns = answer->connected_ns;
+	r->fetch = answer->fetch;
+	fetch_set_owner(r->fetch, &events, r);
+	set_since(&r->first_event, r->route->first_event_ms, r->connected_ns);
+	set_since(&r->total, r->route->total_ms, r->started_ns);
+	on_head(r, answer->head);
+	if (answer->so_far.n && !r->generation->ended)
+		on_body(r, answer->so_far);
 }
 
 void run_end(struct run *r, enum cause cause, const char *detail)

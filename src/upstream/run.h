@@ -17,19 +17,31 @@ struct run {
 	uint64_t started_ns, connected_ns, answered_ns, began_ns, ended_ns;
 
 	/* For run.c. */
+	struct pool *pool;
+	struct run_spare *spare; /* what the next upstream is asked, while there is one */
+	size_t attempt;          /* which upstream of the route */
 	struct fetch *fetch;
 	struct alarm connect, first_event, idle, total;
 	uint64_t fed;
 	bool in_queue;
 };
 
-/* The request's strings are copied. The generation may end at once, but on_change is called later. */
-void run_start(struct run *r, struct pool *p, const struct fetch_request *request);
+/* The request's strings are copied. The generation may end at once, but on_change is called later. Where the route has
+ * several upstreams, the others are asked the same, part being added to their own queries, when no connection could be
+ * made or by retry_on; but not if the body is longer than retry_bytes. */
+void run_start(struct run *r, struct pool *p, const struct fetch_request *request, span part, uint64_t retry_bytes);
 
-/* A request that was sent by somebody else and is being answered, head being the answer's: its fetch is the run's from
- * now on. To be called from the fetch's on_head; the clocks count from when it was sent and connected. */
-void run_adopt(struct run *r, struct pool *p, struct fetch *f, const struct http_head *head, uint64_t started_ns,
-	uint64_t connected_ns);
+/* A request that was sent by somebody else and is being answered. */
+struct run_answer {
+	struct fetch *fetch;
+	const struct http_head *head;
+	span so_far; /* of the body */
+	uint64_t started_ns, connected_ns;
+};
+
+/* Its fetch is the run's from now on; the clocks count from when it was sent and connected. To be called from the
+ * fetch's on_head or on_body. */
+void run_adopt(struct run *r, struct pool *p, const struct run_answer *answer);
 
 /* Ends the generation with a cause of ours: stopped, abandoned, shutdown … and cancels the request. */
 void run_end(struct run *r, enum cause cause, const char *detail);

@@ -178,10 +178,7 @@ def test_E16_a_loop_of_links_and_an_unreadable_file(tmp_path):
         "workers: 4\n",
         "keys: [{ name: a, key: env:HOME }]\n",
         "trusted_proxies: [10.0.0.1]\n",
-        "routes:\n- { path: /x, upstream: [http://h/, http://i/] }\n",
-        ROUTE.format("retry_on: [503]"),
         ROUTE.format("kind: passthrough, attach_retries: true"),
-        ROUTE.format("kind: passthrough, done_after_error: true"),
     ],
 )
 def test_what_is_not_built_yet_is_refused(check, text):

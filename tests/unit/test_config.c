@@ -338,6 +338,11 @@ static void test_upstreams(void **state)
 	config_destroy(c);
 	expect_complaint("routes:\n- path: /a\n", "t.yaml:2:3: ", "without upstream");
 	expect_complaint("routes:\n- upstream: model\n", "t.yaml:2:3: ", "without path");
+	expect_complaint("routes:\n- { path: /x, upstream: [model, http://h/] }\n", "t.yaml:2:25: upstream: ",
+		"the first speaks openai-chat and another text");
+	config_destroy(parse("routes:\n- { path: /x, upstream: [model, http://h/v1/chat/completions] }\n"
+		"- { path: /y, upstream: [http://h/a, http://h/b], dialect: text }\n"
+		"- { path: /v1/*, upstream: [http://h, model] }\n"));
 	expect_complaint("routes:\n- {path: /a, upstream: []}\n", "t.yaml:2:24: upstream: ", "an empty list");
 	expect_complaint("routes:\n- {path: /a, upstream: h:80}\n", "t.yaml:2:24: upstream: ", "expected model, http://");
 	expect_complaint("routes:\n- {path: /a, upstream: ftp://h/}\n", "t.yaml:2:24: upstream: ",
@@ -621,19 +626,19 @@ static void test_size_and_depth_are_limited(void **state)
 static void test_what_this_version_lacks_is_refused(void **state)
 {
 	static const char *const once[] = {"tls: { cert: c.pem, key: k.pem }", "workers: 2", "trusted_proxies: [10.0.0.1]",
-		"keys: [{ name: a, key: env:HOME }]", "hold: 5s", "retry_body: 2MiB"};
-	static const char *const of_route[] = {"retry_on: [503]",
-		"attach_retries: true", "done_after_error: true"};
+		"keys: [{ name: a, key: env:HOME }]"};
+	static const char *const of_route[] = {"attach_retries: true"};
 	for (size_t i = 0; i < sizeof once / sizeof *once; i++)
 		expect_complaint(once[i], "t.yaml:1:", "not in this version");
 	for (size_t i = 0; i < sizeof of_route / sizeof *of_route; i++)
 		expect_route_complaint(of_route[i], "not in this version");
-	expect_complaint("routes:\n- { path: /x, upstream: [model, http://h/] }\n", "t.yaml:2:25: upstream: ",
-		"not in this version");
+	expect_route_complaint("retry_on: 503", "expected a list of statuses");
+	expect_route_complaint("retry_on: [200]", "\"200\" is no status of an error");
+	expect_route_complaint("retry_on: [400,401,402,403,404,405,406,407,408,409,410,411,412,413,414,415,416]", "more than 16");
 	expect_route_complaint("dialect: gmini", "unknown dialect");
 	expect_route_complaint("ca: /nowhere/ca.pem", "cannot read /nowhere/ca.pem: No such file or directory");
 	config_destroy(parse("workers: auto\ntrusted_proxies: []\nkeys: []\ntls: {}\n"));
-	config_destroy(parse_route("retry_on: [], dialect: auto, ca: system, attach_retries: false, "
+	config_destroy(parse_route("retry_on: [503, 429], dialect: auto, ca: system, attach_retries: false, "
 		"done_after_error: false"));
 }
 

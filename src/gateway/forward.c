@@ -1,0 +1,97 @@
+/* Crossing over.
+ *
+ * Every field either belongs to one connection or to the message. The first kind never crosses (RFC 9110 §7.6.1); of the
+ * second kind those that say who somebody is stay here unless the route says `auth: client`, and those that describe the
+ * bytes on the wire are made anew by whoever writes the bytes. Everything else crosses as it came.
+ *
+ * Both directions are on this page, so that a field that must not cross can be looked up in one place. */
+#include "gateway/forward.h"
+
+#include "gateway/ask.h"
+
+#include <stdio.h>
+
+static bool is_ours(span name)
+{
+	static const char *const made_anew[] = {"content-length", "transfer-encoding", "date", "connection", "keep-alive",
+		"server"};
+	for (size_t i = 0; i < sizeof made_anew / sizeof *made_anew; i++)
+		if (span_is_nocase(name, made_anew[i]))
+			return true;
+	return false;
+}
+
+static bool is_credential(span name)
+{
+	static const char *const names[] = {"authorization", "proxy-authorization", "x-api-key", "x-goog-api-key",
+		"api-key", "cookie", "lastword-key"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (span_is_nocase(name, names[i]))
+			return true;
+	return false;
+}
+
+static bool stays_here(const struct route *route, const struct http_head *head, span name)
+{
+	return headers_is_hop_by_hop(head, name) || span_is_nocase(name, "host") || span_is_nocase(name,
+		"content-length") ||
+	       span_is_nocase(name, "accept-encoding") || span_is_nocase(name, "expect") || span_find(name, '_') < name.n ||
+	       (name.n >= 12 && span_is_nocase(span_first(name, 12), "x-forwarded-")) ||
+	       (is_credential(name) && route->auth != AUTH_CLIENT);
+}
+
+void forward_put_fields(const struct route *route, const struct dialect *d, const struct exchange *x, struct buf *out)
+{
+	const struct http_head *head = exchange_head(x);
+	const char *peer = exchange_peer(x), *colon = strrchr(peer, ':');
+	for (size_t i = 0; i < head->fields_n; i++)
+		if (!stays_here(route, head, head->fields[i].name))
+			buf_printf(out, "%.*s: %.*s\r\n", SPAN_ARG(head->fields[i].name), SPAN_ARG(head->fields[i].value));
+	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon
+		? (int)(colon - peer) : (int)strlen(peer), peer);
+	ask_put_credential(route, d, out);
+}
+
+/* A path behind the route's prefix goes behind the upstream's path; an upstream without a path takes it whole. */
+void forward_put_target(const struct route *route, const struct upstream *u, const struct url_target *t,
+	struct buf *out)
+{
+	if (u->is_model || u->url.path.n <= 1)
+		buf_put(out, t->path);
+	else {
+		span base = u->url.path;
+		if (base.p[base.n - 1] == '/')
+			base.n--;
+		buf_put(out, base);
+		buf_put_byte(out, '/');
+		buf_put(out, span_from(t->path, strlen(route->path)));
+	}
+	span query = t->query;
+	if (!query.p)
+		return;
+	/* The query's `key` is a credential of Gemini's. */
+	char between = '?';
+	while (query.n) {
+		size_t n = span_find(query, '&');
+		span one = span_first(query, n);
+		query = span_from(query, n + 1);
+		if (route->auth != AUTH_CLIENT && (span_is(one, "key") || span_starts(one, SPAN("key="))))
+			continue;
+		buf_put_byte(out, between);
+		buf_put(out, one);
+		between = '&';
+	}
+}
+
+void forward_answer_fields(struct exchange *x, const struct http_head *head, bool with_type)
+{
+	for (size_t i = 0; i < head->fields_n; i++) {
+		char name[128];
+		const struct http_field *f = &head->fields[i];
+		if (is_ours(f->name) || headers_is_hop_by_hop(head, f->name) || f->name.n >= sizeof name ||
+		    (!with_type && span_is_nocase(f->name, "content-type")))
+			continue;
+		snprintf(name, sizeof name, "%.*s", SPAN_ARG(f->name));
+		exchange_field(x, name, f->value);
+	}
+}

@@ -1,0 +1,16 @@
+/* What of a message crosses a passthrough route, and what is made anew on the other side. */
+#ifndef GATEWAY_FORWARD_H
+#define GATEWAY_FORWARD_H
+
+#include "server/exchange.h"
+#include "upstream/route.h"
+
+/* The request: its target at that upstream of the route, and its header lines; d: the dialect, or NULL. */
+void forward_put_target(const struct route *route, const struct upstream *u, const struct url_target *target,
+	struct buf *out);
+void forward_put_fields(const struct route *route, const struct dialect *d, const struct exchange *x, struct buf *out);
+
+/* The answer's fields, given to the exchange; all but Content-Type when that waits. */
+void forward_answer_fields(struct exchange *x, const struct http_head *head, bool with_type);
+
+#endif

@@ -129,7 +129,7 @@ static void keep_what_was_said(struct generation *g)
 
 static void keep_frame(struct generation *g, span frame)
 {
-	if (is_lost(g))
+	if (is_lost(g) || (frame.p && !frame.n))
 		return;
 	if (frame.p)
 		append(g, JOURNAL_FRAME, frame);
@@ -517,7 +517,8 @@ static void take_last_stray(struct generation *g)
 {
 	if (g->is_undecided || sse_end(&g->sse) != SSE_EVENT || !is_whole_json(g->sse.event.stray))
 		return;
-	g->frame = raw_close(&g->raw, (span){0});
+	(void)raw_close(&g->raw, (span){0});
+	g->frame = SPAN(""); /* half an event goes to nobody */
 	take_event(g);
 }
 

@@ -5,8 +5,8 @@
  * two of them something else may be said.
  *
  * 1. A frame that came whole is lent from the input; only one that came in pieces is copied together.
- * 2. How the bytes were sliced changes no frame. The parser closes an event at the CR of its blank line; in an answer
- *    whose lines end with CRLF the LF that belongs to it is taken as read, and dropped when it comes.
+ * 2. How the bytes were sliced changes no frame. The parser closes an event at the CR of its blank line; in a frame with
+ *    any LF in it the one that belongs to that CR is taken as read, and dropped when it comes.
  *
  * Sans I/O; what an event means is the reader's business, what becomes of a frame the generation's. */
 #include "stream/raw.h"
@@ -25,7 +25,7 @@ void raw_take(struct raw *r, span bytes) { buf_put(&r->held, pass_line_feed(r, b
 
 static bool lacks_line_feed(span frame)
 {
-	return frame.n && frame.p[frame.n - 1] == '\r' && memmem(frame.p, frame.n, "\r\n", 2);
+	return frame.n && frame.p[frame.n - 1] == '\r' && span_find(frame, '\n') < frame.n;
 }
 
 span raw_close(struct raw *r, span bytes)

@@ -5,40 +5,57 @@
  * two of them something else may be said.
  *
  * 1. A frame that came whole is lent from the input; only one that came in pieces is copied together.
- * 2. How the bytes were sliced changes no frame. The parser closes an event at the CR of its blank line; in a frame with
- *    any LF in it the one that belongs to that CR is taken as read, and dropped when it comes.
+ * 2. How the bytes were sliced changes no frame. The parser closes an event at the CR of its blank line, and whether it has
+ *    seen an LF behind that is chance. So in a frame with any LF in it the last one is taken as read, and dropped when it
+ *    comes; in a frame with none it is left to the next frame.
  *
  * Sans I/O; what an event means is the reader's business, what becomes of a frame the generation's. */
 #include "stream/raw.h"
 
 void raw_finish(struct raw *r) { buf_finish(&r->held); }
 
-static span pass_line_feed(struct raw *r, span bytes)
+/* What the next frame begins with, given what the last one took or left of the LF at its end. */
+static span begin(struct raw *r, span bytes)
 {
-	if (!r->gave_line_feed || !bytes.n)
+	if (!bytes.n)
 		return bytes;
-	r->gave_line_feed = false;
-	return span_from(bytes, bytes.p[0] == '\n');
+	if (r->left_line_feed)
+		buf_put_byte(&r->held, '\n');
+	size_t passed = r->gave_line_feed && bytes.p[0] == '\n';
+	r->left_line_feed = r->gave_line_feed = false;
+	return span_from(bytes, passed);
 }
 
-void raw_take(struct raw *r, span bytes) { buf_put(&r->held, pass_line_feed(r, bytes)); }
+void raw_take(struct raw *r, span bytes) { buf_put(&r->held, begin(r, bytes)); }
 
-static bool lacks_line_feed(span frame)
+static bool ends_with(span s, char c) { return s.n && s.p[s.n - 1] == c; }
+
+/* The closing CR's LF belongs to the frame if there is another one in it. */
+static bool lacks_line_feed(span frame) { return ends_with(frame, '\r') && span_find(frame, '\n') < frame.n; }
+
+static bool has_line_feed_too_many(span frame)
 {
-	return frame.n && frame.p[frame.n - 1] == '\r' && span_find(frame, '\n') < frame.n;
+	span rest = span_first(frame, frame.n ? frame.n - 1 : 0);
+	return ends_with(frame, '\n') && ends_with(rest, '\r') && span_find(rest, '\n') == rest.n;
+}
+
+static span cut(struct raw *r, span frame)
+{
+	r->left_line_feed = has_line_feed_too_many(frame);
+	return span_first(frame, frame.n - r->left_line_feed);
 }
 
 span raw_close(struct raw *r, span bytes)
 {
-	bytes = pass_line_feed(r, bytes);
+	bytes = begin(r, bytes);
 	if (!r->held.n && !r->held.failed && !lacks_line_feed(bytes))
-		return bytes;
+		return cut(r, bytes);
 	buf_put(&r->held, bytes);
 	if (lacks_line_feed(buf_span(&r->held))) {
 		buf_put_byte(&r->held, '\n');
 		r->gave_line_feed = true;
 	}
-	span frame = r->held.failed ? (span){0} : buf_span(&r->held);
+	span frame = r->held.failed ? (span){0} : cut(r, buf_span(&r->held));
 	r->held.n = 0; /* its bytes stay where they are until the next frame begins */
 	return frame;
 }

@@ -5,8 +5,9 @@
 #include "base/buf.h"
 
 struct raw {
-	struct buf held;   /* of the frame that is not whole yet */
-	bool gave_line_feed; /* a frame was closed with the LF of its CRLF, which had not come yet */
+	struct buf held;     /* of the frame that is not whole yet */
+	bool gave_line_feed; /* the last frame was closed with an LF that had not come yet … */
+	bool left_line_feed; /* … or without one that had */
 };
 
 void raw_finish(struct raw *r);

@@ -1,10 +1,12 @@
 /* lastword, the gateway. This page is the table of contents: read the configuration, open the worker (its listeners,
- * its model server), say where we listen, serve, drain, end.
+ * its model server), say where we listen, serve, drain, end. `lastword check` is another program in the same binary
+ * (gateway/probe).
  *
  * Exit status: 0 after a drain, 1 for a failure at run time, 2 for a wrong command line or configuration. The line on
  * stdout is for people and scripts alike; it comes when connections are accepted, not before. */
 #include "base/log.h"
 #include "gateway/config.h"
+#include "gateway/probe.h"
 #include "gateway/worker.h"
 
 #include <pthread.h>
@@ -163,6 +165,8 @@ int main(int argc, char **argv)
 	l.argc = argc;
 	l.argv = argv;
 	occupy_standard_descriptors();
+	if (argc > 1 && strcmp(argv[1], "check") == 0)
+		return probe_main(argv + 1);
 	switch (config_load(argc, argv, &l.config)) {
 	case CONFIG_RUN:
 		status = run(&l);

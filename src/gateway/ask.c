@@ -140,11 +140,10 @@ void ask_put_credential(const struct route *route, const struct dialect *d, stru
 	buf_printf(out, "%s\r\n", route->auth_value);
 }
 
-static void put_fields(const struct route *route, const struct dialect *d, const struct exchange *x, struct buf *out)
+/* For whom it is asked. */
+static void put_forwarded(const struct exchange *x, struct buf *out)
 {
 	span trace = headers_get(exchange_head(x), "traceparent"), host = headers_get(exchange_head(x), "host");
-	buf_printf(out, "Accept: %s\r\nUser-Agent: lastword/%s\r\n", d && d->syntax == SSE_NDJSON
-		? "application/x-ndjson" : "text/event-stream", LASTWORD_VERSION);
 	const char *peer = exchange_peer(x), *colon = strrchr(peer, ':');
 	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon
 		? (int)(colon - peer) : (int)strlen(peer), peer);
@@ -152,6 +151,14 @@ static void put_fields(const struct route *route, const struct dialect *d, const
 		buf_printf(out, "X-Forwarded-Host: %.*s\r\n", SPAN_ARG(host));
 	if (trace.p && trace.n <= 128)
 		buf_printf(out, "traceparent: %.*s\r\n", SPAN_ARG(trace));
+}
+
+static void put_fields(const struct route *route, const struct dialect *d, const struct exchange *x, struct buf *out)
+{
+	buf_printf(out, "Accept: %s\r\nUser-Agent: lastword/%s\r\n", d && d->syntax == SSE_NDJSON
+		? "application/x-ndjson" : "text/event-stream", LASTWORD_VERSION);
+	if (x)
+		put_forwarded(x, out);
 	ask_put_credential(route, d, out);
 }
 

@@ -30,7 +30,7 @@ struct refusal {
 /* A JSON body: an object with a "prompt" string that is not empty, or "messages". NULL and *wrong otherwise. */
 MUST json_t *ask_parse_body(span body, struct refusal *wrong);
 
-/* false: *wrong says what to answer. asked_finish in both cases. */
+/* x NULL: for nobody else (lastword check). false: *wrong says what to answer. asked_finish in both cases. */
 MUST bool ask_make(const struct route *route, const struct wanted *q, const struct exchange *x, struct asked *out,
 	struct refusal *wrong);
 void asked_finish(struct asked *a);

@@ -35,6 +35,18 @@ enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_VERSION, CONFIG_HELP, CONF
  * was expected" where there is a file; the caller exits with 2. */
 MUST enum config_action config_load(int argc, char **argv, struct config **out);
 
+/* What `lastword check` is to do. */
+struct config_probe {
+	struct config *config; /* its one route leads onto the URL; free it with config_drop */
+	span prompt;           /* argv's, or our own */
+	bool once;             /* no second question */
+	bool json;             /* prints JSON */
+};
+
+/* argv without the program's name: "check", "URL", … CONFIG_RUN: *out is filled; CONFIG_HELP; CONFIG_WRONG as
+ * above. */
+MUST enum config_action config_probe_load(char **argv, struct config_probe *out);
+
 /* The same again, of a running gateway: a new configuration, or NULL and the complaint in why. */
 MUST struct config *config_reload(int argc, char **argv, char *why, size_t why_bytes);
 
@@ -47,6 +59,10 @@ void config_destroy(struct config *c);
 /* Prints the configuration in force, defaults included, as YAML; secrets as "(set)". */
 void config_print(const struct config *c, void (*put)(void *to, span text), void *to);
 void config_print_help(void (*put)(void *to, span text), void *to);
+void config_print_probe_help(void (*put)(void *to, span text), void *to);
+
+/* One option of a route as a file would say it, such as "dialect: text"; without the end of the line. */
+void config_print_option(const struct route *r, const char *name, struct buf *out);
 
 /* True when a route names the embedded model. */
 bool config_wants_model(const struct config *c);

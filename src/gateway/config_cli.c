@@ -13,35 +13,24 @@ const struct flag_row config_cli_rows[FLAGS] = {
 #undef X
 };
 
-struct arguments {
-	char **next; /* ends with NULL */
-	struct complaint *complaint;
-};
-
-static enum config_action complain_unknown(struct complaint *c, span arg)
+static bool complain_unknown(struct arguments *a, span arg)
 {
 	struct nearest near = {.wanted = arg};
-	for (enum flag f = 0; f < FLAGS; f++)
-		config_complain_nearer(&near, span_str(config_cli_rows[f].name));
-	if (span_is(arg, "check"))
-		config_complain(c, NULL, "check: probing an upstream is not in this version, expected flags only");
-	else if (near.word.p)
-		config_complain(c, NULL, "%s: unknown flag, did you mean %.*s? (expected a flag of lastword --help)",
-			config_complain_show(arg).text, SPAN_ARG(near.word));
-	else
-		config_complain(c, NULL, "%s: unknown %s, expected a flag of lastword --help", config_complain_show(arg).text,
-			span_starts(arg, SPAN("-")) ? "flag" : "argument");
-	return CONFIG_WRONG;
+	for (size_t i = 0; i < a->rows; i++)
+		config_complain_nearer(&near, span_str(a->row[i].name));
+	if (near.word.p)
+		return config_complain(a->complaint, NULL, "%s: unknown flag, did you mean %.*s? (expected a flag of %s --help)",
+			config_complain_show(arg).text, SPAN_ARG(near.word), a->program);
+	return config_complain(a->complaint, NULL, "%s: unknown %s, expected a flag of %s --help",
+		config_complain_show(arg).text, span_starts(arg, SPAN("-")) ? "flag" : "argument", a->program);
 }
 
-static bool find_flag(span name, enum flag *out)
+static size_t find_flag(const struct arguments *a, span name)
 {
-	for (enum flag f = 0; f < FLAGS; f++)
-		if (span_is(name, config_cli_rows[f].name)) {
-			*out = f;
-			return true;
-		}
-	return false;
+	size_t i = 0;
+	while (i < a->rows && !span_is(name, a->row[i].name))
+		i++;
+	return i;
 }
 
 /* inline_value: what stood behind "=", or NULL. */
@@ -59,38 +48,35 @@ static bool take_value(struct arguments *a, struct node *n, const struct flag_ro
 	return true;
 }
 
-static enum config_action read_flag(struct flags *f, struct arguments *a)
+bool config_cli_take(struct arguments *a, size_t *out)
 {
 	span arg = span_str(*a->next++);
-	size_t equals = span_find(arg, '=');
-	enum flag flag;
-	if (!find_flag(span_first(arg, equals), &flag))
-		return complain_unknown(a->complaint, arg);
-	struct node *n = &f->node[flag];
-	if (n->flag) {
-		config_complain(a->complaint, n, "said twice, expected once");
-		return CONFIG_WRONG;
-	}
-	if (!take_value(a, n, &config_cli_rows[flag], equals < arg.n ? arg.p + equals + 1 : NULL))
-		return CONFIG_WRONG;
-	switch (flag) {
-	case FLAG_VERSION:
-		return CONFIG_VERSION;
-	case FLAG_HELP:
-		return CONFIG_HELP;
-	default:
-		return CONFIG_RUN;
-	}
+	size_t equals = span_find(arg, '='), i = find_flag(a, span_first(arg, equals));
+	if (i == a->rows)
+		return complain_unknown(a, arg);
+	struct node *n = &a->node[i];
+	if (n->flag)
+		return config_complain(a->complaint, n, "said twice, expected once");
+	*out = i;
+	return take_value(a, n, &a->row[i], equals < arg.n ? arg.p + equals + 1 : NULL);
+}
+
+static enum config_action action_of(size_t flag)
+{
+	return flag == FLAG_VERSION ? CONFIG_VERSION : flag == FLAG_HELP ? CONFIG_HELP : CONFIG_RUN;
 }
 
 enum config_action config_cli_parse(struct flags *f, int argc, char **argv, struct complaint *c)
 {
-	struct arguments a = {.next = argv + (argc > 0), .complaint = c};
+	struct arguments a = {.next = argv + (argc > 0), .program = "lastword", .row = config_cli_rows, .rows = FLAGS,
+		.node = f->node, .complaint = c};
 	*f = (struct flags){0};
 	while (*a.next) {
-		enum config_action action = read_flag(f, &a);
-		if (action != CONFIG_RUN)
-			return action;
+		size_t flag;
+		if (!config_cli_take(&a, &flag))
+			return CONFIG_WRONG;
+		if (action_of(flag) != CONFIG_RUN)
+			return action_of(flag);
 	}
 	return config_cli_said(f, FLAG_CHECK) ? CONFIG_CHECK : CONFIG_RUN;
 }

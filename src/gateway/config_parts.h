@@ -2,6 +2,7 @@
  *
  *	config.c          the whole way from argv to a struct config
  *	config_cli.c      argv → flags
+ *	config_probe.c    the same for `lastword check`: its argv → a configuration with one route
  *	config_file.c     a file's bytes
  *	config_tree.c     YAML → nodes, each with its line and column
  *	config_option.c   the table, from config_options.def
@@ -173,6 +174,12 @@ MUST bool config_json_put_node(struct buf *out, const struct node *n, struct com
 
 /* From argv to a configuration. */
 
+struct flag_row {
+	const char *name, *value; /* value NULL: takes none */
+	const char *path;         /* the option that it says, or NULL */
+	const char *sentence;
+};
+
 #define CONFIG_FLAGS(X) \
 	X(CONFIG, "--config", "FILE", NULL, "Reads this YAML file.") \
 	X(LISTEN, "--listen", "ADDR", "listen", "Where viewers come in.") \
@@ -186,6 +193,33 @@ MUST bool config_json_put_node(struct buf *out, const struct node *n, struct com
 	X(VERSION, "--version", NULL, NULL, "Prints the version and exits.") \
 	X(HELP, "--help", NULL, NULL, "Prints this and exits.")
 
+/* Those of `lastword check`. A path is that of a route's option. */
+#define CONFIG_PROBE_FLAGS(X) \
+	X(DIALECT, "--dialect", "NAME", "dialect", "What the upstream's events mean, and so how it is asked. Unsaid: by " \
+		"the URL's path, then by the first event.") \
+	X(PROMPT, "--prompt", "TEXT", NULL, "The question. Unsaid: to count to twenty, in words.") \
+	X(MODEL, "--model", "NAME", NULL, "The model's name, for servers that insist on one: a member of request.") \
+	X(REQUEST, "--request", "JSON", "request", "Members that are merged into the body that goes up.") \
+	X(AUTH, "--auth", "env:NAME|file:PATH", "auth", "Where the upstream's credential is read from; it never stands " \
+		"on a command line, which every user of the machine can see.") \
+	X(AUTH_HEADER, "--auth-header", "NAME", "auth_header", "The header that carries it. Unsaid: the one that the " \
+		"dialect's servers read.") \
+	X(CA, "--ca", "FILE", "ca", "Whose certificates are trusted. Unsaid: the system's.") \
+	X(FINISH, "--finish", "required|optional", "finish", "Judges as a route with this option would.") \
+	X(END_MARKER, "--end-marker", "WORD", "end_marker", "Likewise: optional, required or none.") \
+	X(TIMEOUT, "--timeout", "DURATION", "total", "How long one answer may take. Unsaid: 2min.") \
+	X(ONCE, "--once", NULL, NULL, "Asks one question only; nothing is said of how the upstream takes our leaving.") \
+	X(JSON, "--json", NULL, NULL, "Prints one JSON object instead of text.") \
+	X(HELP, "--help", NULL, NULL, "Prints this and exits.")
+
+enum probe_flag {
+#define X(constant, ...) PROBE_##constant,
+	CONFIG_PROBE_FLAGS(X)
+#undef X
+	PROBE_FLAGS
+};
+extern const struct flag_row config_probe_rows[PROBE_FLAGS];
+
 enum flag {
 #define X(constant, ...) FLAG_##constant,
 	CONFIG_FLAGS(X)
@@ -193,16 +227,23 @@ enum flag {
 	FLAGS
 };
 
-struct flag_row {
-	const char *name, *value; /* value NULL: takes none */
-	const char *path;         /* the option that it says, or NULL */
-	const char *sentence;
-};
 extern const struct flag_row config_cli_rows[FLAGS];
 
 struct flags {
 	struct node node[FLAGS]; /* flag NULL: not given. Texts are argv's */
 };
+/* A command line on its way into nodes, one for each row. */
+struct arguments {
+	char **next;          /* ends with NULL */
+	const char *program;  /* "lastword" */
+	const struct flag_row *row;
+	size_t rows;
+	struct node *node;
+	struct complaint *complaint;
+};
+/* The next argument, a flag, and its value: *out is its row. False with a complaint. */
+MUST bool config_cli_take(struct arguments *a, size_t *out);
+
 /* CONFIG_WRONG with a complaint. */
 MUST enum config_action config_cli_parse(struct flags *f, int argc, char **argv, struct complaint *c);
 static inline const struct node *config_cli_said(const struct flags *f, enum flag flag)

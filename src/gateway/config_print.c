@@ -50,6 +50,13 @@ static void print_route(struct buf *out, const struct route *r)
 	}
 }
 
+void config_print_option(const struct route *r, const char *name, struct buf *out)
+{
+	const struct option *o = config_option_find(true, span_str(name));
+	buf_printf(out, "%s: ", name);
+	o->type->print(o, (const char *)r + o->at, out);
+}
+
 void config_print(const struct config *c, void (*put)(void *to, span text), void *to)
 {
 	struct buf out = {0};

@@ -1,4 +1,4 @@
-/* --help: the usage, the flags, the table of options in columns, and three examples.
+/* --help, and that of `lastword check`: the usage, the flags, the table of options in columns, and three examples.
  *
  * Everything but the examples comes from the tables, so a new option is documented by existing. Lines are wrapped at
  * WIDTH characters (not bytes: sentences hold a few characters outside of ASCII). */
@@ -97,6 +97,7 @@ static const char usage[] =
 	"\n"
 	"usage: lastword [--config FILE] [--listen ADDR] [--admin ADDR|none] [--upstream URL]\n"
 	"                [--model FILE|none] [--workers N] [--check-config] [--version] [--help]\n"
+	"       lastword check URL [--dialect NAME] [--prompt TEXT] …\n"
 	"\n"
 	"Flags win over the file.\n";
 
@@ -120,7 +121,29 @@ static const char examples[] =
 	"  lastword --upstream http://127.0.0.1:8000/generate\n"
 	"      the page, answered by a server of yours that speaks server-sent events\n"
 	"  lastword --config lastword.yaml --check-config\n"
-	"      what holds, defaults included, or what is wrong and where\n";
+	"      what holds, defaults included, or what is wrong and where\n"
+	"  lastword check http://127.0.0.1:8000/generate\n"
+	"      what the ends of a server look like, and the route for it (lastword check --help)\n";
+
+static const char probe_usage[] =
+	"lastword check: asks an upstream one question as a browser route would, and says what the end of its\n"
+	"answer proves, how it takes a client's leaving, and which lines of a route it needs.\n"
+	"\n"
+	"usage: lastword check URL [flags]\n"
+	"\n"
+	"URL is what a route's upstream would be: http://HOST:PORT/PATH, https://HOST/PATH or unix:/SOCKET:/PATH.\n"
+	"Two questions are asked, so what they cost is paid twice; --once asks one.\n"
+	"\n";
+
+static const char probe_tail[] =
+	"\n"
+	"Exit status: 0 the answer is whole and something proves it, 1 it failed or nothing proves its end, 2 a\n"
+	"wrong command line.\n"
+	"\n"
+	"Examples\n"
+	"  lastword check http://127.0.0.1:8000/generate\n"
+	"  lastword check http://127.0.0.1:8000/v1/chat/completions --model my-model\n"
+	"  lastword check https://models.example/v1/messages --model NAME --auth env:API_KEY --json\n";
 
 void config_print_help(void (*put)(void *to, span text), void *to)
 {
@@ -134,6 +157,19 @@ void config_print_help(void (*put)(void *to, span text), void *to)
 	buf_put(&out, span_str(routes));
 	put_options(&page, true);
 	buf_put(&out, span_str(examples));
+	if (!out.failed)
+		put(to, buf_span(&out));
+	buf_finish(&out);
+}
+
+void config_print_probe_help(void (*put)(void *to, span text), void *to)
+{
+	struct buf out = {0};
+	struct page page = {.out = &out};
+	buf_put(&out, span_str(probe_usage));
+	for (enum probe_flag f = 0; f < PROBE_FLAGS; f++)
+		put_flag(&page, &config_probe_rows[f]);
+	buf_put(&out, span_str(probe_tail));
 	if (!out.failed)
 		put(to, buf_span(&out));
 	buf_finish(&out);

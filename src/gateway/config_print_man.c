@@ -68,6 +68,9 @@ static const char head[] =
 	".SH SYNOPSIS\n"
 	".B lastword\n"
 	"[\\fIflags\\fR]\n"
+	".br\n"
+	".B lastword check\n"
+	"\\fIURL\\fR [\\fIflags\\fR]\n"
 	".SH DESCRIPTION\n"
 	"lastword stands between a web page or an SDK and an LLM server and streams the answers. Every stream ends with\n"
 	"exactly one last word, and it is true: \\fIclose\\fR is said only when there is evidence that the answer is\n"
@@ -89,18 +92,26 @@ static const char routes[] =
 	".SS routes\n"
 	"A list of maps with the keys below. Without it there are /sse\\-proxy and /v1/*, both onto the embedded model.\n";
 
+static const char check[] =
+	".SH CHECKING AN UPSTREAM\n"
+	"\\fBlastword check\\fR \\fIURL\\fR asks an upstream a question as a browser route would, and prints the verdict on its\n"
+	"answer, what was seen of it, what to mend, and the route to copy. A second question is left after its first token, to\n"
+	"see whether the upstream notices. Its flags:\n";
+
 static const char tail[] =
 	".SH SIGNALS\n"
 	"SIGTERM and SIGINT drain: running streams may end within \\fBdrain\\fR; the second one ends them at once, still\n"
 	"with their last words.\n"
 	".SH EXIT STATUS\n"
 	"0 after a drain, 1 for a failure at run time, 2 for a wrong command line or configuration. A mistake in the file\n"
-	"is said as FILE:LINE:COLUMN: what is wrong, what was expected.\n"
+	"is said as FILE:LINE:COLUMN: what is wrong, what was expected. \\fBlastword check\\fR: 0 the answer is whole and something\n"
+	"proves it, 1 it failed or nothing proves its end, 2 a wrong command line.\n"
 	".SH EXAMPLES\n"
 	".nf\n"
 	"lastword\n"
 	"lastword \\-\\-upstream http://127.0.0.1:8000/generate\n"
 	"lastword \\-\\-config lastword.yaml \\-\\-check\\-config\n"
+	"lastword check http://127.0.0.1:8000/generate\n"
 	".fi\n";
 
 void config_print_man(void (*put)(void *to, span text), void *to)
@@ -113,6 +124,9 @@ void config_print_man(void (*put)(void *to, span text), void *to)
 	put_options(&out, false);
 	buf_put(&out, span_str(routes));
 	put_options(&out, true);
+	buf_put(&out, span_str(check));
+	for (enum probe_flag f = 0; f < PROBE_FLAGS; f++)
+		put_flag(&out, &config_probe_rows[f]);
 	buf_put(&out, span_str(tail));
 	if (!out.failed)
 		put(to, buf_span(&out));

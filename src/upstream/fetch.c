@@ -229,6 +229,12 @@ struct fetch *fetch_start(struct pool *p, const struct fetch_request *r, const s
 	return f;
 }
 
+void fetch_hang_up(struct fetch *f)
+{
+	if (f->conn)
+		conn_shutdown(f->conn);
+}
+
 static void ignore_head(void *owner, const struct http_head *head) {}
 static void ignore_end(void *owner, enum fetch_end how, const char *detail) {}
 

@@ -58,6 +58,10 @@ void fetch_set_owner(struct fetch *f, const struct fetch_events *events, void *o
 /* No callback any more; the connection is closed, so that the upstream stops. */
 void fetch_cancel(struct fetch *f);
 
+/* The request's side is shut, as by a client that has left, but what the upstream does then is still read. Whoever leaves for
+ * good cancels. */
+void fetch_hang_up(struct fetch *f);
+
 /* No callback any more either, but nothing is wrong: the answer's last word was read, only its framing may still come.
  * It is awaited for a moment, so that the connection can be kept. */
 void fetch_let_finish(struct fetch *f);

@@ -88,7 +88,7 @@ def test_help_wins_over_what_follows():
         (["--workers", "2"], ["lastword: --workers: ", "not in this version"]),
         (["--upstream", "ftp://h/"], ["lastword: --upstream: ", "expected"]),
         (["--model", "none"], ["lastword: --model: ", "needs it as its upstream"]),
-        (["check", "http://h/"], ["lastword: check: ", "not in this version"]),
+        (["--listen", ":1", "check"], ["lastword: check: ", "expected"]),
         (["serve"], ["lastword: serve: ", "expected"]),
         (["--config", "/nowhere/lw.yaml"], ["/nowhere/lw.yaml: no such file"]),
         (["--config", "/"], ["is a directory"]),

@@ -691,6 +691,14 @@ static void test_every_option_is_documented(void **state)
 	}
 	for (enum flag f = 0; f < FLAGS; f++)
 		assert_non_null(strstr(help.p, config_cli_rows[f].name));
+	assert_non_null(strstr(man.p, "CHECKING AN UPSTREAM"));
+	config_print_probe_help(append, &help);
+	assert_non_null(buf_cstr(&help));
+	for (enum probe_flag f = 0; f < PROBE_FLAGS; f++) {
+		const struct flag_row *row = &config_probe_rows[f];
+		assert_non_null(strstr(help.p, row->name));
+		assert_true(!row->path || config_option_find(true, span_str(row->path)));
+	}
 	for (size_t i = 0; i < man.n; i++) /* roff's escapes are for what lies beyond */
 		assert_true((unsigned char)man.p[i] < 0x80);
 	buf_finish(&help);
@@ -793,7 +801,7 @@ static void test_wrong_flags_are_named(void **state)
 	expect_wrong(ARGS("-l"), "lastword: -l: ", "unknown flag");
 	expect_wrong(ARGS("word"), "lastword: word: ", "unknown argument");
 	expect_wrong(ARGS(""), "lastword: : ", "unknown argument");
-	expect_wrong(ARGS("check", "http://h/"), "lastword: check: ", "not in this version");
+	expect_wrong(ARGS("check", "http://h/"), "lastword: check: ", "expected a flag");
 	expect_wrong(ARGS("--listen"), "lastword: --listen: ", "expected ADDR");
 	expect_wrong(ARGS("--listen="), "lastword: --listen: ", "no value");
 	expect_wrong(ARGS("--listen", "8080"), "lastword: --listen: \"8080\" has no port", "expected");

@@ -219,6 +219,14 @@ static size_t character_bytes(span s)
 	return 0;
 }
 
+/* The length of the control character at p, 0 when there is none: C0 and DEL, or C1, which a terminal obeys as well. */
+static size_t control_bytes(const unsigned char *p, size_t n)
+{
+	if (p[0] < 0x20 || p[0] == 0x7f)
+		return 1;
+	return n > 1 && p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0 ? 2 : 0;
+}
+
 /* What stands in for the front of s, and how much of s that is. */
 static span clean_one(span s, span secret, size_t *taken)
 {
@@ -227,8 +235,10 @@ static span clean_one(span s, span secret, size_t *taken)
 		*taken = secret.n;
 		return SPAN("…");
 	}
-	if ((unsigned char)s.p[0] < 0x20 || s.p[0] == 0x7f)
+	*taken = control_bytes((const unsigned char *)s.p, s.n);
+	if (*taken)
 		return SPAN(" ");
+	*taken = 1;
 	if (s.p[0] == '<')
 		return SPAN("‹");
 	if (s.p[0] == '>')

@@ -626,8 +626,8 @@ static void test_a_detail_of_any_bytes_is_one_clean_line(void **state)
 {
 	struct play p;
 	open_openai(&p);
-	generation_body_end(&p.g, BODY_BROKEN, "a\r\n\tb\x7f<c>\xff\xed\xa0\x80");
-	expect_detail(&p, CAUSE_CUT, "a   b ‹c›????. That was before the first text.");
+	generation_body_end(&p.g, BODY_BROKEN, "a\r\n\tb\x7f\xc2\x9b<c>\xff\xed\xa0\x80");
+	expect_detail(&p, CAUSE_CUT, "a   b  ‹c›????. That was before the first text.");
 	play_close(&p);
 }
 

@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 enum {
-	LEFT_MS = 5000,   /* for the upstream to notice; a gateway's owner pays for what comes later */
+	LEFT_MS = 3000,   /* for the upstream to notice; a gateway's owner pays for what comes later */
 	CLOSED_MS = 3000, /* the same once more */
 	POLL_MS = 50,
 	SHORT_MS = 100,   /* an answer that was over so soon tells nothing: it may have ended by itself */
@@ -245,11 +245,15 @@ static bool has_cr(struct journal *j)
 	return found;
 }
 
-/* An answer that nothing proves is whole for this purpose when it is as long as the one before. */
+/* A server that stops for a client that has left may still frame its half answer well; where it says no last word, an
+ * answer is whole for this purpose when it is as long as the one before. */
 static bool went_to_its_end(const struct question *q, const struct question *before)
 {
+	const enum proof proof = q->generation.verdict.proof;
 	bool clean = q->how == FETCH_FRAMED || q->how == FETCH_CLOSED;
-	return q->generation.verdict.cause == CAUSE_FINISHED || (clean && q->look.events >= before->look.events);
+	if (proof == PROOF_MARKER || proof == PROOF_TERMINATOR || proof == PROOF_FINISH)
+		return true;
+	return clean && q->look.events >= before->look.events;
 }
 
 static enum probe_leaving leaving_of(const struct probe *p)

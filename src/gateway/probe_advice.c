@@ -307,14 +307,16 @@ static void advise_tail(struct probe_advice *a, const struct probe_facts *f)
 			"it; other clients may.");
 }
 
+/* Seen: asyncio's servers, Node's and Go's close when a client's side is shut; threaded ones in Python write on. */
 static void advise_leaving(struct probe_advice *a, const struct probe_facts *f)
 {
 	if (f->busy == BUSY_FELL_LATER)
-		say(a, "It noticed only when the connection was closed whole, which is what the gateway does: that is enough.");
-	else if (f->leaving == LEAVING_WENT_ON || f->leaving == LEAVING_STAYED || f->busy == BUSY_STAYED)
-		say(a, "It seems not to notice that its client has left, so answers that nobody reads are computed to their "
-			"end. (Some servers, Node's among them, take a half-closed connection for a patient client, and notice "
-			"when it is closed whole, as the gateway does.) In FastAPI:\nif await request.is_disconnected(): break");
+		say(a, "It noticed only when the connection was closed whole. That is what the gateway does, so it is enough.");
+	else if (f->busy == BUSY_STAYED)
+		say(a, "It goes on computing for nobody after its client has left: stopped answers cost as much as whole ones.");
+	else if (f->leaving == LEAVING_WENT_ON || f->leaving == LEAVING_STAYED)
+		say(a, "It does not look whether its client is still there. When the gateway closes the connection whole, such a "
+			"server notices only as it fails to write its next token; while it writes nothing, it computes for nobody.");
 }
 
 static void settle_dialect(struct probe_advice *a, const struct probe_facts *f)

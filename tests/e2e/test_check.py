@@ -467,6 +467,22 @@ def test_an_upstream_that_closes_has_noticed(check, up):
     assert (leaving["seen"], leaving["events"], leaving["busy"]) == ("closed", 2, None)
 
 
+def test_an_upstream_that_stops_politely_has_noticed_too(check, up):
+    """Go's servers frame well even what they gave up."""
+    running = check(up.url + TEXT, "--json")
+    up.expect_request()
+    up.head().tokens("Hello", " dear", " world").end()
+    up.expect_request()
+    second = up.exchange
+    second.head().tokens("Hello")
+    for _ in PAGES:
+        up.expect_request()
+        up.answer("", status=404)
+    wait_until(second.is_gone, "the check to leave")
+    second.tokens(" dear").end()
+    assert running.found(0)["leaving"]["seen"] == "closed"
+
+
 def test_an_upstream_that_goes_on_to_its_end_has_not(check, up):
     left = Left(check, up)
     since = time.monotonic()  # an answer that is over at once tells nothing
@@ -474,14 +490,14 @@ def test_an_upstream_that_goes_on_to_its_end_has_not(check, up):
     left.second.tokens(" dear").event("bye", name="close").end()
     found = left.found()
     assert (found["leaving"]["seen"], found["leaving"]["events"]) == ("went_on", 2)
-    advised(found, "not to notice")
+    advised(found, "does not look whether its client is still there")
 
 
 def test_an_upstream_that_stays_is_left_for_good(check, up):
     left = Left(check, up)
     found = left.found()
     assert (found["leaving"]["seen"], found["leaving"]["events"]) == ("stayed", 0)
-    advised(found, "not to notice")
+    advised(found, "does not look whether its client is still there")
 
 
 @pytest.mark.parametrize("page, busy, idle", [
@@ -576,7 +592,15 @@ def test_what_a_server_says_moves_no_cursor(check, up):
     up.expect_request()
     up.head(type="text/\x1b[31mred").event("\x1b[2J", name="\x1b]0;x\x07").end()
     out = running.end(1)
-    assert not any(ord(c) < 0x20 and c != "\n" for c in out)
+    assert not any(ord(c) < 0x20 and c != "\n" or 0x7f <= ord(c) < 0xa0 for c in out)
+
+
+def test_nor_does_the_sentence_of_an_error(check, up):
+    running = check(up.url + TEXT)
+    up.expect_request()
+    up.answer("no \x1b[31mmodel \u009b31m你好", status=500, type="text/plain; charset=utf-8")
+    out = running.end(1)
+    assert "no  [31mmodel  31m你好" in out
 
 
 def test_progress_is_for_a_terminal(up):

@@ -26,8 +26,8 @@
 #include <unistd.h>
 
 enum {
-	LEFT_MS = 3000,   /* for the upstream to notice; a gateway's owner pays for what comes later */
-	CLOSED_MS = 3000, /* the same once more */
+	LEFT_MS = 5000,   /* for the upstream to notice; a gateway's owner pays for what comes later */
+	CLOSED_MS = 5000, /* the same once more */
 	POLL_MS = 50,
 	SHORT_MS = 100,   /* an answer that was over so soon tells nothing: it may have ended by itself */
 	PROGRESS_MS = 200,

@@ -136,9 +136,20 @@ static void advise_other_dialect(struct probe_advice *a, const struct probe_fact
 {
 	const char *guess = f->look->guess.name, *read = f->dialect->name;
 	bool is_whole = has_cause(f, CAUSE_FINISHED) && !is_text(f);
-	if (f->evidence->status == 200 && guess && strcmp(guess, read) != 0 && !is_whole)
-		say(a, "It was read as %s, but its first event looks like %s: check again with --dialect %s.", read, guess,
-			guess);
+	if (f->evidence->status != 200 || !guess || strcmp(guess, read) == 0 || is_whole)
+		return;
+	a->has_route = false;
+	say(a, "It was read as %s, but its first event looks like %s: check again with --dialect %s.", read, guess,
+		guess);
+}
+
+static void advise_unreadable(struct probe_advice *a, const struct probe_facts *f)
+{
+	if (!has_cause(f, CAUSE_PROTOCOL) || !f->evidence->seen->unreadable)
+		return;
+	a->has_route = false;
+	say(a, "Either the server writes broken events, or they are of another dialect than %s (--dialect).",
+		f->dialect->name);
 }
 
 /* An answer with a bad end. */
@@ -153,9 +164,6 @@ static void advise_own_words(struct probe_advice *a, const struct probe_facts *f
 			"more.");
 	if (f->evidence->body == BODY_MALFORMED && has_cause(f, CAUSE_PROTOCOL))
 		say(a, "Is this a server of HTTP/1.1, and not of HTTP/2 alone, or of another protocol?");
-	else if (f->evidence->seen->unreadable && has_cause(f, CAUSE_PROTOCOL))
-		say(a, "Either the server writes broken events, or they are of another dialect than %s (--dialect).",
-			f->dialect->name);
 	if (has_cause(f, CAUSE_FIRST_EVENT_TIMEOUT) || has_cause(f, CAUSE_TOTAL_TIMEOUT))
 		say(a, "If it is only slow, give it more time: --timeout here, first_event:, idle: and total: in the route.");
 	if (has_cause(f, CAUSE_TRUNCATED) && f->evidence->half_event)
@@ -313,10 +321,12 @@ static void advise_leaving(struct probe_advice *a, const struct probe_facts *f)
 	if (f->busy == BUSY_FELL_LATER)
 		say(a, "It noticed only when the connection was closed whole. That is what the gateway does, so it is enough.");
 	else if (f->busy == BUSY_STAYED)
-		say(a, "It goes on computing for nobody after its client has left: stopped answers cost as much as whole ones.");
+		say(a, "It goes on computing for nobody after its client has left: stopped answers cost as much as whole "
+			"ones.");
 	else if (f->leaving == LEAVING_WENT_ON || f->leaving == LEAVING_STAYED)
-		say(a, "It does not look whether its client is still there. When the gateway closes the connection whole, such a "
-			"server notices only as it fails to write its next token; while it writes nothing, it computes for nobody.");
+		say(a, "It does not look whether its client is still there. When the gateway closes the connection whole, "
+			"such a server notices only as it fails to write its next token; while it writes nothing, it computes for "
+			"nobody.");
 }
 
 static void settle_dialect(struct probe_advice *a, const struct probe_facts *f)
@@ -331,10 +341,10 @@ void probe_advise(struct probe_advice *a, const struct probe_facts *f)
 {
 	static void (*const rules[])(struct probe_advice *, const struct probe_facts *) = {
 		settle_dialect, advise_no_connection, advise_status, advise_compressed, advise_media_type,
-		advise_other_dialect, advise_own_words, advise_finish, advise_no_text, advise_text, advise_newlines,
-		advise_exactness, advise_finish_word, advise_clocks, advise_tail, advise_leaving,
+		advise_other_dialect, advise_unreadable, advise_own_words, advise_finish, advise_no_text, advise_text,
+		advise_newlines, advise_exactness, advise_finish_word, advise_clocks, advise_tail, advise_leaving,
 	};
-	*a = (struct probe_advice){.route = *f->route};
+	*a = (struct probe_advice){.route = *f->route, .has_route = probe_is_stream(f)};
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
 		rules[i](a, f);
 }

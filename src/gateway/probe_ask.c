@@ -31,7 +31,7 @@ static void end(struct question *q)
 static void look(struct question *q)
 {
 	uint64_t now = clock_ns();
-	if (q->generation.began && !q->began_ns)
+	if (journal_count(q->journal) && !q->began_ns)
 		q->began_ns = q->fed_ns = now;
 	if (q->generation.ended && !q->ended_ns) {
 		q->ended_ns = now;

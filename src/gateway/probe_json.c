@@ -93,11 +93,11 @@ static json_t *advice(const struct probe_advice *a)
 	return list;
 }
 
-static json_t *route(const struct probe_facts *f, const struct probe_advice *a)
+static json_t *route(const struct probe_advice *a)
 {
 	static const char *const markers[] = {"optional", "required", "none"};
 	struct buf yaml = {0};
-	if (!probe_is_stream(f))
+	if (!a->has_route)
 		return json_null();
 	probe_print_route(a, &yaml);
 	json_t *all = json_pack("{s:s, s:s, s:s, "
@@ -120,7 +120,7 @@ void probe_print_json(const struct probe_facts *f, const struct probe_advice *a,
 		"s:o}", "url", f->route->upstream[0].text,
 		"method", f->by_get ? "GET" : "POST", "dialect", f->dialect->name, "dialect_known_by", name_of_known(f->known),
 		"verdict", verdict(f), "answer", answer(f), "counts", counts(f), "ms", times(f), "leaving", leaving(f),
-		"advice", advice(a), "route", route(f, a));
+		"advice", advice(a), "route", route(a));
 	out->failed |= !all || json_dump_callback(all, put, out, JSON_INDENT(2)) != 0;
 	json_decref(all);
 	buf_put_byte(out, '\n');

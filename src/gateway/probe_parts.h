@@ -108,7 +108,7 @@ static inline bool probe_is_proved(const struct probe_facts *f)
 	return f->verdict.cause == CAUSE_FINISHED && f->verdict.proof != PROOF_NONE;
 }
 
-/* True when what came can be read by a route: then there is one to copy. */
+/* True when what came is a stream that a route would read. */
 static inline bool probe_is_stream(const struct probe_facts *f)
 {
 	return f->evidence->status == 200 && !f->evidence->unusable;
@@ -118,6 +118,7 @@ static inline bool probe_is_stream(const struct probe_facts *f)
 
 struct probe_advice {
 	struct route route;               /* what to configure: a copy of the route asked, changed; its strings are loans */
+	bool has_route;                   /* … if one can be told: there was a stream, and its dialect is not in doubt */
 	bool slow_first, slow_idle;       /* route.first_event_ms and idle_ms are to be said */
 	size_t sentences;
 	char sentence[PROBE_SENTENCES][PROBE_SENTENCE];
@@ -148,7 +149,10 @@ struct question {
 	bool over;                      /* nothing more will come */
 	enum fetch_end how;             /* and why; when body_ended */
 	bool body_ended;
-	uint64_t started_ns, connected_ns, answered_ns, began_ns, ended_ns, over_ns, fed_ns, gap_ns;
+	uint64_t started_ns, connected_ns, answered_ns;
+	uint64_t began_ns;              /* the first token, of text or reasoning */
+	uint64_t ended_ns, over_ns;     /* the verdict; the last that came at all */
+	uint64_t fed_ns, gap_ns;
 };
 
 /* False: it cannot be put to this upstream, for the reason in *wrong. question_finish in both cases. *q must not

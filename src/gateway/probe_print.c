@@ -298,8 +298,8 @@ void probe_print(const struct probe_facts *f, const struct probe_advice *a, stru
 		buf_put(out, SPAN("\nWhat to do\n"));
 	for (size_t i = 0; i < a->sentences; i++)
 		put_sentence(out, span_str(a->sentence[i]));
-	if (!probe_is_stream(f))
+	if (!a->has_route)
 		return;
-	buf_put(out, SPAN("\nThe route\nroutes:\n"));
+	buf_printf(out, "\nThe route%s\nroutes:\n", probe_is_proved(f) ? "" : ", as far as it can be told");
 	probe_print_route(a, out);
 }

@@ -1,11 +1,11 @@
 /* Asks a server, beside a question that it is working on, how many requests it is busy with (probe_gauge knows the
  * pages).
  *
- * A page that is not there, not answered within a second or not understood says nothing, and nothing is no news: -1.
+ * A page that is not there, not answered within two seconds or not understood says nothing, and nothing is no news: -1.
  * The credential of the question is not sent along; pages that want one are for others. */
 #include "gateway/probe_parts.h"
 
-enum { WATCH_MS = 1000, PAGE_BYTES = 1024 * 1024 };
+enum { WATCH_MS = 2000, PAGE_BYTES = 1024 * 1024 };
 
 static void end(struct watch *w, int64_t busy)
 {

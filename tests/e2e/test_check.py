@@ -133,7 +133,16 @@ def test_C30_an_error_inside_is_shown_in_its_own_words(dialect, up):
     up.end()
     found = running.found(1)
     assert found["verdict"]["cause"] == "error" and "no memory" in found["verdict"]["detail"]
+    assert found["ms"]["first_token"] is not None
     advised(found, "upstream's own word")
+
+
+def test_C33_what_cannot_be_read_leaves_the_dialect_in_doubt(once, up):
+    running = once(CHAT)
+    up.head().send("data: {]\n\n").end()
+    found = running.found(1)
+    assert (found["verdict"]["cause"], found["ms"]["first_token"], found["route"]) == ("protocol", None, None)
+    advised(found, "another dialect than openai-chat")
 
 
 # The end of a stream in JSON.
@@ -178,6 +187,7 @@ def test_the_dialect_of_a_wrong_guess_is_named(once, up):
     up.head().send(DIALECTS["anthropic"][2][0]).end()
     found = running.found(1)
     advised(found, "--dialect anthropic")
+    assert found["route"] is None
 
 
 def test_a_dialect_behind_a_get_stays_auto(once, up, tmp_path):
@@ -582,7 +592,7 @@ def test_the_text_for_a_person(check, up):
     assert f"  question     POST {up.url}{CHAT}" in lines
     assert "  answer       200, text/event-stream, chunked" in lines
     assert "  end marker   came" in lines
-    assert lines[-6:] == ["The route", "routes:", "  - path: /sse-proxy", f"    upstream: {up.url}{CHAT}",
+    assert lines[-6:] == ["The route, as far as it can be told", "routes:", "  - path: /sse-proxy", f"    upstream: {up.url}{CHAT}",
                           "    dialect: openai-chat", "    finish: optional"]
     assert max(map(len, lines)) <= 100
 

@@ -172,6 +172,8 @@ static void take_step(void *owner)
 static void look_on(struct probe *p, int64_t busy)
 {
 	p->busy_when_left = busy;
+	if (p->second.over) /* take_step will say so */
+		return;
 	if (busy > 0 || ++p->gauge == PROBE_GAUGES)
 		leave(p);
 	else
@@ -213,20 +215,30 @@ static int64_t ms_between(uint64_t from_ns, uint64_t to_ns)
 	return to_ns && to_ns >= from_ns ? (int64_t)((to_ns - from_ns) / 1000000) : -1;
 }
 
+/* The beginning of a body, but not the beginning of a credential in it, which nobody would know again. */
+static void copy_words(char out[DIALECT_SENTENCE], span body, span secret)
+{
+	size_t most = DIALECT_SENTENCE - 1;
+	for (size_t k = 0; secret.n && k < most; k++)
+		if (k + secret.n > most && span_starts(span_from(body, k), secret))
+			most = k;
+	snprintf(out, DIALECT_SENTENCE, "%.*s", SPAN_ARG(span_first(body, most)));
+}
+
 /* The words of an answer that is no stream, as far as they are safe. */
 static void find_message(struct probe *p)
 {
-	const struct question *q = &p->first;
+	const struct generation *g = &p->first.generation;
+	const span body = buf_span(&p->first.look.kept);
 	struct reader r;
 	char words[DIALECT_SENTENCE];
-	if (q->generation.verdict.cause != CAUSE_STATUS || q->look.kept.n == 0)
+	if (g->verdict.cause != CAUSE_STATUS || body.n == 0)
 		return;
-	span body = span_first(buf_span(&q->look.kept), sizeof words - 1);
 	reader_init(&r, &dialect_text, NULL, 1);
-	bool said = dialect_text.read_error_body(&r, buf_span(&q->look.kept)) && r.seen.error_message[0];
-	snprintf(words, sizeof words, "%.*s", SPAN_ARG(body));
+	bool said = dialect_text.read_error_body(&r, body) && r.seen.error_message[0];
+	copy_words(words, body, g->rules.secret);
 	detail_write(p->message, &(struct detail_facts){
-		.evidence = &q->generation.evidence, .verdict = q->generation.verdict, .secret = q->generation.rules.secret,
+		.evidence = &g->evidence, .verdict = g->verdict, .secret = g->rules.secret,
 		.given = said ? r.seen.error_message : body.p[0] == '<' ? "a web page" : words,
 	});
 	reader_finish(&r);

@@ -356,6 +356,13 @@ def test_a_refused_credential_is_not_repeated(once, up):
     advised(json.loads(out), "--auth-header")
 
 
+@pytest.mark.parametrize("before", range(495, 515))
+def test_nor_is_its_beginning_where_the_words_are_cut(once, up, before):
+    running = once(CHAT, "--auth", "env:LASTWORD_TEST_SECRET", env={"LASTWORD_TEST_SECRET": "canary-73"})
+    up.answer("x" * before + "canary-73, and more", status=401, type="text/plain")
+    assert "can" not in json.loads(running.end(1))["answer"]["message"]
+
+
 def test_redirects_are_named_and_not_followed(once, up):
     running = once(TEXT)
     up.answer("", status=307, headers=["Location: https://elsewhere.example/generate"])

@@ -96,6 +96,7 @@ def dialect(request, once, up):
     return ask
 
 
+@pytest.mark.check
 def test_a_good_answer_is_proved(dialect, up, tmp_path):
     running = dialect()
     for frame in dialect.good:
@@ -590,6 +591,7 @@ def test_the_question_is_the_routes(once, up, tmp_path):
     configures(running.found(0), tmp_path, 'request: {"model":"tiny","temperature":0.5}')
 
 
+@pytest.mark.check
 def test_the_text_for_a_person(check, up):
     running = check(up.url + CHAT, "--once")
     up.expect_request()

@@ -213,11 +213,12 @@ static void say_end(struct generation *g, struct last_word *word)
 		buf_put(&out, g->lacks_line_end ? SPAN("\n") : SPAN(""));
 		put_failure(g, word, &out);
 	} else if (g->evidence.body != BODY_OPEN) {
-		buf_put(&out, buf_span(&g->raw.held)); /* comments behind the last event */
+		span rest = raw_rest(&g->raw); /* comments behind the last event */
+		buf_put(&out, rest);
+		out.failed |= !rest.p;
 		buf_put(&out, word->proof == PROOF_FINISH ? g->reader.dialect->terminator : (span){0});
 	}
-	word->is_spoken = !out.failed && !g->raw.held.failed &&
-		(!out.n || journal_append(g->journal, JOURNAL_FRAME, buf_span(&out)) == CAUSE_NONE);
+	word->is_spoken = !out.failed && (!out.n || journal_append(g->journal, JOURNAL_FRAME, buf_span(&out)) == CAUSE_NONE);
 	buf_finish(&out);
 }
 

@@ -28,6 +28,14 @@ static span begin(struct raw *r, span bytes)
 
 void raw_take(struct raw *r, span bytes) { buf_put(&r->held, begin(r, bytes)); }
 
+span raw_rest(struct raw *r)
+{
+	if (r->left_line_feed)
+		buf_put_byte(&r->held, '\n');
+	r->left_line_feed = false;
+	return r->held.failed ? (span){0} : r->held.n ? buf_span(&r->held) : SPAN("");
+}
+
 static bool ends_with(span s, char c) { return s.n && s.p[s.n - 1] == c; }
 
 /* The closing CR's LF belongs to the frame if there is another one in it. */

@@ -13,6 +13,9 @@ static const struct dialect *const dialects[] = {&dialect_text, &dialect_openai_
 	&dialect_openai_responses, &dialect_anthropic, &dialect_gemini, &dialect_ollama_chat, &dialect_ollama_generate,
 	&dialect_llamacpp, &dialect_tgi, &dialect_sglang_generate, &dialect_ai_ui};
 
+/* No words end plain text here; tests/unit has those. */
+static const struct dialect_text_rules no_words;
+
 enum { DIALECTS = sizeof dialects / sizeof *dialects };
 
 struct choice {
@@ -26,7 +29,7 @@ static struct journal *play(const struct choice *c, span body, bool frames, bool
 {
 	struct generation g;
 	struct journal *j = journal_create();
-	struct generation_rules rules = {.dialect = c->dialect, .keeps_frames = frames, .json = c->json, .n = 1};
+	struct generation_rules rules = {.dialect = c->dialect, .keeps_frames = frames, .json = c->json, .n = 1, .text = no_words};
 	uint32_t slices = c->slices;
 	CHECK(j);
 	generation_init(&g, &rules, j);
@@ -63,7 +66,7 @@ static void check_told(const struct choice *c, struct journal *frames, struct jo
 	struct cursor cursor;
 	enum journal_kind kind, other_kind;
 	span told, kept;
-	retell_open(&r, frames, c->dialect, NULL, c->json);
+	retell_open(&r, frames, c->dialect, &no_words, c->json);
 	cursor_open(&cursor, text, 1);
 	while (cursor_read(&cursor, &kind, &kept)) {
 		CHECK(retell_read(&r, &other_kind, &told));

@@ -124,5 +124,6 @@ const struct dialect dialect_ai_ui = {
 	.put_error = put_error,
 	.raising = {.type = "error", .string = "errorText"},
 	.streams_by_default = true,
+	.own = "trigger",
 	.put_question = put_question,
 };

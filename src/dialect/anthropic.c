@@ -278,5 +278,6 @@ const struct dialect dialect_anthropic = {
 	.raising = {.event = "error", .type = "error", .object = "error"},
 	.credential = "x-api-key: ",
 	.fields = "anthropic-version: 2023-06-01\r\n",
+	.own = "max_tokens",
 	.put_question = put_question,
 };

@@ -140,6 +140,7 @@ struct dialect {
 	span query;             /* must be in the target's query; empty: nothing */
 	const char *stream_path;/* a request for a path that ends so wants a stream, whatever its body says; NULL: none does */
 	bool streams_by_default;/* a body that does not say `"stream":false` wants one */
+	const char *own;        /* a member that nobody writes but who speaks the dialect himself; NULL: there is none */
 	/* Appends the members, without braces, of the smallest body that asks q and wants a stream. False: it cannot be
 	 * said in this dialect, and out is of no use. NULL: asked by GET. */
 	bool (*put_question)(struct buf *out, const struct dialect_question *q);

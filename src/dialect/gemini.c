@@ -276,5 +276,6 @@ const struct dialect dialect_gemini = {
 	.unfinishes = OBJECT_COUNT(unfinish),
 	.credential = "x-goog-api-key: ",
 	.stream_path = ":streamGenerateContent",
+	.own = "contents",
 	.put_question = put_question,
 };

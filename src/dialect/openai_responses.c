@@ -192,5 +192,6 @@ const struct dialect dialect_openai_responses = {
 	.put_error = voice_put_openai_error,
 	.put_error_event = put_error_event,
 	.raising = {.event = "error", .type = "error", .string = "message", .object = "error"},
+	.own = "input",
 	.put_question = put_question,
 };

@@ -160,5 +160,6 @@ const struct dialect dialect_sglang_generate = {
 	.raising = {.object = "error"},
 	.unfinish = unfinish,
 	.unfinishes = OBJECT_COUNT(unfinish),
+	.own = "text",
 	.put_question = put_question,
 };

@@ -133,5 +133,6 @@ const struct dialect dialect_tgi = {
 	.unfinish = unfinish,
 	.unfinishes = OBJECT_COUNT(unfinish),
 	.stream_path = "/generate_stream",
+	.own = "inputs",
 	.put_question = put_question,
 };

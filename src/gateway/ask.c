@@ -21,8 +21,6 @@ json_t *ask_parse_body(span body, struct refusal *wrong)
 		*wrong = (struct refusal){400, "invalid_body", "The body must be a JSON object like {\"prompt\": \"…\"}."};
 	else if (prompt && messages)
 		*wrong = (struct refusal){400, "invalid_body", "The body must have either \"prompt\" or \"messages\", not both."};
-	else if (!prompt && !messages)
-		*wrong = (struct refusal){400, "missing_prompt", "The body must have a \"prompt\" or \"messages\"."};
 	else if (prompt && (!json_is_string(prompt) || json_string_length(prompt) == 0))
 		*wrong = (struct refusal){400, "missing_prompt", "\"prompt\" must be a string that is not empty."};
 	else if (messages && (!json_is_array(messages) || json_array_size(messages) == 0))
@@ -37,6 +35,17 @@ static span prompt_of(const struct wanted *q)
 {
 	json_t *prompt = json_object_get(q->body, "prompt");
 	return q->body ? span_of(json_string_value(prompt), json_string_length(prompt)) : q->prompt;
+}
+
+/* A body in the dialect's own words: it goes up as it is. */
+static bool is_own(const struct dialect *d, const struct wanted *q)
+{
+	return d && d->own && json_object_get(q->body, d->own);
+}
+
+static bool asks_nothing(const struct dialect *d, const struct wanted *q)
+{
+	return q->body && !json_object_get(q->body, "prompt") && !json_object_get(q->body, "messages") && !is_own(d, q);
 }
 
 static bool wants_get(const struct dialect *d) { return d == NULL || !d->put_question; }
@@ -75,14 +84,36 @@ static json_t *smallest_body(const struct dialect *d, const struct wanted *q)
 	return root;
 }
 
-static json_t *merged_body(const struct route *route, const struct dialect *d, const struct wanted *q)
+/* The caller's, made to want a stream as the smallest body does. */
+static json_t *own_body(const struct dialect *d, const struct wanted *q)
 {
-	json_t *body = smallest_body(d, q), *mine = q->body ? json_copy(q->body) : NULL;
+	json_t *body = json_copy(q->body), *least = smallest_body(d, &(struct wanted){.prompt = SPAN("?")});
+	json_t *stream = json_object_get(least, "stream");
+	if (body && stream)
+		json_object_set(body, "stream", stream);
+	json_decref(least);
+	return body;
+}
+
+static json_t *body_of(const struct dialect *d, const struct wanted *q)
+{
+	bool has_question = json_object_get(q->body, "prompt") || json_object_get(q->body, "messages") || !q->body;
+	json_t *body = has_question ? smallest_body(d, q) : NULL, *mine = q->body ? json_copy(q->body) : NULL;
 	json_object_del(mine, "prompt");
 	json_object_del(mine, "messages");
-	if (body && mine)
+	if (json_object_get(body, "stream"))
+		json_object_del(mine, "stream");
+	if (body && mine && is_own(d, q))
+		json_object_update(body, mine);
+	else if (body && mine)
 		json_object_update_missing(body, mine);
 	json_decref(mine);
+	return body || !is_own(d, q) ? body : own_body(d, q);
+}
+
+static json_t *merged_body(const struct route *route, const struct dialect *d, const struct wanted *q)
+{
+	json_t *body = body_of(d, q);
 	if (body && route->upstream[0].is_model)
 		json_object_set_new(body, "stream_options", json_pack("{s:b}", "include_usage", 1));
 	if (body && route->request) {
@@ -186,6 +217,10 @@ bool ask_make(const struct route *route, const struct wanted *q, const struct ex
 				.event_limit = route->event_bytes, .stream_limit = route->stream_bytes,
 		},
 	};
+	if (asks_nothing(guess.dialect, q)) {
+		*wrong = (struct refusal){400, "missing_prompt", "The body must have a \"prompt\" or \"messages\", or be one of the model server's own dialect."};
+		return false;
+	}
 	put_fields(route, guess.dialect, x, &out->fields);
 	if (!(wants_get(guess.dialect) ? make_get(route, q, out, wrong) : make_post(route, guess.dialect, q, out, wrong)))
 		return false;

@@ -12,7 +12,7 @@
 /* What the caller wants. Exactly one of prompt.p and body is set. */
 struct wanted {
 	span prompt;   /* UTF-8 */
-	json_t *body;  /* an object with "prompt" or "messages"; borrowed */
+	json_t *body;  /* an object with "prompt" or "messages", or the dialect's own; borrowed */
 };
 
 struct asked {
@@ -27,7 +27,7 @@ struct refusal {
 	const char *code, *message;
 };
 
-/* A JSON body: an object with a "prompt" string that is not empty, or "messages". NULL and *wrong otherwise. */
+/* A JSON body: an object, its "prompt" or "messages" right if it has one. NULL and *wrong otherwise. */
 MUST json_t *ask_parse_body(span body, struct refusal *wrong);
 
 /* x NULL: for nobody else (lastword check). false: *wrong says what to answer. asked_finish in both cases. */

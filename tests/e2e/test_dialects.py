@@ -225,3 +225,29 @@ def test_messages_that_a_dialect_cannot_say_are_422(gateway_with, up):
     answer = gateway.ask("/text", method="POST", headers={"Content-Type": "application/json"},
                          body={"messages": [{"role": "user", "content": "hi"}]})
     assert answer.status == 422
+
+
+@pytest.mark.parametrize("path, body", [
+    ("/v1/models/t:streamGenerateContent", {"contents": [{"role": "user", "parts": [{"inlineData": {"data": "aa"}}]}]}),
+    ("/v1/responses", {"input": [{"type": "message", "role": "user", "content": "hi"}], "store": False, "stream": True}),
+    ("/generate_stream", {"inputs": "hi", "parameters": {"details": True}}),
+    ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]}], "stream": True}),
+])
+def test_a_body_in_the_dialects_own_words_goes_up_as_it_is(gateway_with, up, path, body):
+    gateway = gateway_with("", route("/text", up.url + path, "grace: 300ms"))
+    answer = gateway.ask("/streams", method="POST", headers={"Content-Type": "application/json"}, body={**body, "stream": False} if "stream" in body else body)
+    assert answer.status == 201
+    assert up.expect_request().json == body
+
+
+def test_the_callers_limit_wins_where_the_body_is_the_dialects_own(gateway_with, up):
+    gateway = gateway_with("", route("/text", up.url + "/v1/messages", "grace: 300ms"))
+    gateway.ask("/streams", method="POST", headers={"Content-Type": "application/json"}, body={"max_tokens": 9, "prompt": "hi"})
+    asked = up.expect_request().json
+    assert (asked["max_tokens"], asked["messages"], asked["stream"]) == (9, [{"role": "user", "content": "hi"}], True)
+
+
+def test_a_body_that_asks_nothing_is_400(gateway_with, up):
+    gateway = gateway_with("", route("/text", up.url + "/v1/messages", "grace: 300ms"))
+    answer = gateway.ask("/streams", method="POST", headers={"Content-Type": "application/json"}, body={"model": "x"})
+    assert (answer.status, up.requests) == (400, 0)

@@ -1,13 +1,13 @@
-/* lastword, the gateway. This page is the table of contents: read the configuration, open the worker (its listeners,
- * its model server), say where we listen, serve, drain, end. `lastword check` is another program in the same binary
- * (gateway/probe).
+/* lastword, the gateway. This page is the table of contents: read the configuration, open the workers (their listeners,
+ * the model server), say where we listen, serve, drain, end. This thread is the first worker's. `lastword check` is
+ * another program in the same binary (gateway/probe).
  *
  * Exit status: 0 after a drain, 1 for a failure at run time, 2 for a wrong command line or configuration. The line on
  * stdout is for people and scripts alike; it comes when connections are accepted, not before. */
 #include "base/log.h"
 #include "gateway/config.h"
+#include "gateway/crew.h"
 #include "gateway/probe.h"
-#include "gateway/worker.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -21,9 +21,10 @@ struct lastword {
 	int argc; /* for a reload */
 	char **argv;
 	struct config *config;
-	struct worker worker;
+	struct crew crew;
 	uv_signal_t terminate, interrupt, hangup;
 	bool draining;
+	bool reloading, reload_again; /* a reload is under way; another signal came meanwhile */
 };
 
 static void put_on_stdout(void *to, span text) { fwrite(text.p, 1, text.n, to); }
@@ -64,19 +65,22 @@ static void raise_descriptor_limit(struct config *c)
 			(unsigned long long)c->limits.streams);
 }
 
-static void on_model_stopped(void *owner)
+static struct loop *first_loop(struct lastword *l) { return &l->crew.worker[0]->loop; }
+
+static void on_model_stopped(void *owner) { loop_stop(first_loop(owner)); }
+
+static struct lastword *lastword_of(struct crew *crew)
 {
-	struct lastword *l = owner;
-	loop_stop(&l->worker.loop);
+	return (struct lastword *)((char *)crew - offsetof(struct lastword, crew));
 }
 
-static void on_drained(struct worker *w)
+static void on_drained(struct crew *crew)
 {
-	struct lastword *l = (struct lastword *)((char *)w - offsetof(struct lastword, worker));
-	if (w->model)
-		model_stop(w->model, on_model_stopped, l);
+	struct lastword *l = lastword_of(crew);
+	if (crew->model)
+		model_stop(crew->model, on_model_stopped, l);
 	else
-		loop_stop(&w->loop);
+		loop_stop(first_loop(l));
 }
 
 static void on_terminate(uv_signal_t *signal, int number)
@@ -85,25 +89,44 @@ static void on_terminate(uv_signal_t *signal, int number)
 	log_say(LOG_INFO, "drain", l->draining
 		? "second signal: ending at once" : "draining: no new work, running streams go on");
 	l->draining = true;
-	worker_drain(&l->worker, on_drained);
+	crew_drain(&l->crew, on_drained);
+}
+
+static void reload(struct lastword *l);
+
+static void on_taken(struct crew *crew)
+{
+	struct lastword *l = lastword_of(crew);
+	log_say(LOG_INFO, "reload", "the configuration was read again and is in force for new work");
+	l->reloading = false;
+	if (l->reload_again)
+		reload(l);
+}
+
+static void reload(struct lastword *l)
+{
+	char why[400];
+	l->reload_again = false;
+	struct config *c = config_reload(l->argc, l->argv, why, sizeof why);
+	if (c)
+		raise_descriptor_limit(c);
+	l->reloading = c && crew_take_config(&l->crew, c, on_taken, why, sizeof why);
+	if (!l->reloading)
+		log_say(LOG_ERROR, "reload", "nothing was changed: %s", why);
 }
 
 static void on_hangup(uv_signal_t *signal, int number)
 {
 	struct lastword *l = signal->data;
-	char why[400];
-	struct config *c = config_reload(l->argc, l->argv, why, sizeof why);
-	if (c)
-		raise_descriptor_limit(c);
-	if (c && worker_take_config(&l->worker, c, why, sizeof why))
-		log_say(LOG_INFO, "reload", "the configuration was read again and is in force for new work");
+	if (l->reloading)
+		l->reload_again = true;
 	else
-		log_say(LOG_ERROR, "reload", "nothing was changed: %s", why);
+		reload(l);
 }
 
 static void watch_signals(struct lastword *l)
 {
-	uv_loop_t *uv = &l->worker.loop.uv;
+	uv_loop_t *uv = &first_loop(l)->uv;
 	uv_signal_init(uv, &l->terminate);
 	uv_signal_init(uv, &l->interrupt);
 	uv_signal_init(uv, &l->hangup);
@@ -136,24 +159,29 @@ static void announce(const struct worker *w)
 	fflush(stdout);
 }
 
+static bool open_crew(struct lastword *l, char *why, size_t why_bytes)
+{
+	return crew_open(&l->crew, l->config, why, why_bytes) && crew_start(&l->crew, why, why_bytes);
+}
+
 static int run(struct lastword *l)
 {
 	char why[400];
 	signal(SIGPIPE, SIG_IGN);
 	log_open("lastword", STDERR_FILENO);
 	raise_descriptor_limit(l->config);
-	if (!worker_open(&l->worker, l->config, why, sizeof why)) {
+	if (!open_crew(l, why, sizeof why)) {
 		log_close();
 		fprintf(stderr, "lastword: %s\n", why);
 		return 1;
 	}
-	config_drop(l->config); /* the worker holds its own */
+	config_drop(l->config); /* the workers hold theirs */
 	l->config = NULL;
 	watch_signals(l);
-	announce(&l->worker);
-	loop_run(&l->worker.loop);
+	announce(l->crew.worker[0]);
+	crew_run(&l->crew);
 	forget_signals(l);
-	worker_close(&l->worker);
+	crew_close(&l->crew);
 	log_close();
 	return 0;
 }

@@ -10,6 +10,8 @@
  * 2. It is answered while the gateway drains, to the very end.
  *
  * What is counted: metrics.c. What is told of each stream: status.c. */
+#include "gateway/census.h"
+#include "gateway/crew.h"
 #include "gateway/endpoints.h"
 #include "gateway/files.h"
 #include "gateway/status.h"
@@ -27,35 +29,26 @@ static const struct file *find_file(span path) { return files_find(files, sizeof
 
 static void serve_file(struct worker *w, struct exchange *x) { files_answer(x, find_file(exchange_target(x)->path)); }
 
-static void answer_printed(struct exchange *x, const char *type, struct buf *out)
+static void print_metrics(struct buf *out, const struct worker *w, struct census *c)
 {
-	exchange_field(x, "Cache-Control", SPAN("no-store"));
-	if (out->failed)
-		exchange_refuse(x, 503, "overloaded", "There is no memory for this answer now.");
-	else
-		exchange_answer(x, 200, type, buf_span(out));
-	buf_finish(out);
+	metrics_print(out, &c->sum, &w->crew->labels, budget_bytes(w->crew));
 }
 
 static void serve_metrics(struct worker *w, struct exchange *x)
 {
-	struct buf out = {0};
-	metrics_print(&out, w);
-	answer_printed(x, "text/plain; version=0.0.4; charset=utf-8", &out);
+	census_take(w, x, false, print_metrics, "text/plain; version=0.0.4; charset=utf-8");
 }
 
 static void serve_streams(struct worker *w, struct exchange *x)
 {
-	struct buf out = {0};
-	status_print(&out, w);
-	answer_printed(x, "application/json", &out);
+	census_take(w, x, true, status_print, "application/json");
 }
 
 static void serve_health(struct worker *w, struct exchange *x) { exchange_answer(x, 200, "text/plain", SPAN("ok\n")); }
 
 static void serve_readiness(struct worker *w, struct exchange *x)
 {
-	if (w->draining)
+	if (worker_is_draining(w))
 		exchange_answer(x, 503, "text/plain", SPAN("draining\n"));
 	else
 		exchange_answer(x, 200, "text/plain", SPAN("ok\n"));

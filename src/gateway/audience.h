@@ -1,4 +1,4 @@
-/* The audience of a stream: its viewers on one worker. */
+/* The audience of a stream: its viewers on one worker. The stream's home wakes an audience, never a viewer. */
 #ifndef GATEWAY_AUDIENCE_H
 #define GATEWAY_AUDIENCE_H
 
@@ -8,21 +8,33 @@
 struct viewer;
 
 struct audience {
-	struct stream *stream; /* its home's alone */
-	struct worker *worker; /* whose viewers these are */
-	struct face *face;
+	struct worker *worker;  /* whose viewers these are */
+	struct face *face;      /* held */
 	LIST_HEAD(, viewer) viewers;
-	uint64_t arrived_ns;   /* the oldest event that waits to be written; 0: none */
+	uint64_t arrived_ns;    /* the oldest event that waits to be written; 0: none */
 	struct task measure;
+
+	/* The home's. */
+	struct worker *home;
+	struct stream *stream;
+	LIST_ENTRY(audience) link;
+	size_t admitted;        /* viewers that are there, or on their way */
+
+	/* Between the two, when they are different workers. */
+	atomic_bool woken;      /* `wake` is on its way */
+	uint64_t woken_for_ns;  /* … with this arrival */
+	atomic_uint gone;       /* viewers; while it is not 0, `leave` is on its way */
+	struct letter wake, leave, over;
 };
 
-void audience_init(struct audience *a, struct worker *w, struct stream *s, struct face *face);
+void audience_init(struct audience *a, struct worker *w, struct stream *s);
 void audience_finish(struct audience *a);
 
-/* All viewers pull. arrived_ns: of the oldest event that they have not seen; 0: there is none. */
-void audience_pull(struct audience *a, uint64_t arrived_ns);
+/* On its home: all viewers pull, this turn or, elsewhere, as soon as that worker can. arrived_ns: of the oldest event that
+ * they have not seen; 0: there is none. */
+void audience_wake(struct audience *a, uint64_t arrived_ns);
 
-/* One that was admitted has gone, or never came. It may have been what kept the audience. */
+/* On its worker: one that was admitted has gone, or never came. It may have been what kept the audience. */
 void audience_left(struct audience *a);
 
 #endif

@@ -4,15 +4,22 @@
  * The order of questions is the point. A place comes first: it costs nothing and must be answered even when the gateway
  * is full. Then an idempotency key: it may name work that is already paid. Only then is new work begun, if the
  * guards allow it and there is room. A native EventSource that reads a status other than 200 gives up for good, so
- * "full" is said to it as an empty stream with a retry time: the browser comes back by itself. */
+ * "full" is said to it as an empty stream with a retry time: the browser comes back by itself.
+ *
+ * A key has a home too, the worker that its hash names, and a stream with a key is started there: whoever asks with the
+ * same key asks the same thread, so "is there one, else start it" needs no lock and cannot happen twice. Without a key
+ * the stream is the asking worker's own. */
 #include "gateway/endpoints.h"
 
 #include "base/log.h"
 #include "gateway/ask.h"
+#include "gateway/crew.h"
+#include "gateway/errand.h"
 #include "gateway/guard.h"
 #include "gateway/stream.h"
 #include "gateway/viewer.h"
 
+#include <libdeflate.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,15 +27,28 @@
 
 enum { BODY_BYTES = 1 << 20, KEY_BYTES = 256 };
 
-/* Everything that a start needs beside the question. */
+enum outcome { OUTCOME_BUSY, OUTCOME_STARTED, OUTCOME_ATTACHED, OUTCOME_KEY_REUSED, OUTCOME_IMPOSSIBLE };
+
+/* A stream that is to be started, or found by its key. */
 struct start {
-	struct worker *worker;
-	struct exchange *exchange;
-	struct config *config;                 /* a loan; where the route is from */
+	struct errand errand;
+	struct config *config;              /* a loan, held while it travels; where the route is from */
 	const struct route *route;
-	void (*greet)(struct exchange *x, struct stream *s, bool is_new); /* answers the exchange */
-	span key;                              /* p NULL: none */
-	unsigned char digest[SHELF_DIGEST];    /* of the question */
+	bool only_makes;                    /* POST /streams: nobody reads yet */
+	span key;                           /* p NULL: none. A loan, in `names` while it travels */
+	struct buf names;                   /* the key's scope, and behind it the key */
+	size_t scope_bytes;
+	unsigned char digest[SHELF_DIGEST]; /* of the question */
+	bool is_asked;
+	struct asked asked;                 /* how the upstream is asked, … */
+	struct refusal wrong;               /* … or why it cannot be */
+	char peer[64];
+
+	/* What became of it. */
+	enum outcome outcome;
+	struct id id;
+	struct audience *audience;          /* that admitted the viewer */
+	struct audience *spare;             /* memory for it */
 };
 
 static void answer_busy(struct worker *w, struct exchange *x)
@@ -45,82 +65,166 @@ static void answer_busy(struct worker *w, struct exchange *x)
 	buf_finish(&out);
 }
 
-static void greet_viewer(struct exchange *x, struct stream *s, bool is_new) { viewer_open(x, stream_admit(s), 0); }
-
-static void greet_maker(struct exchange *x, struct stream *s, bool is_new)
-{
-	struct buf out = {0};
-	char location[sizeof "streams/" + ID_LENGTH];
-	snprintf(location, sizeof location, "streams/%s", s->face->id.text);
-	buf_printf(&out, "{\"id\":\"%s\",\"url\":\"%s\"}\n", s->face->id.text, location);
-	exchange_field(x, "Location", span_str(location));
-	exchange_field(x, "Cache-Control", SPAN("no-store"));
-	exchange_answer(x, is_new ? 201 : 200, "application/json", buf_span(&out));
-	buf_finish(&out);
-}
-
 static void refuse_busy(struct exchange *x)
 {
 	exchange_field(x, "Retry-After", SPAN("1"));
 	exchange_refuse(x, 503, "overloaded", "The gateway takes no new work now; ask again in a moment.");
 }
 
+static void say_where(struct exchange *x, const struct id *id, bool is_new)
+{
+	struct buf out = {0};
+	char location[sizeof "streams/" + ID_LENGTH];
+	snprintf(location, sizeof location, "streams/%s", id->text);
+	buf_printf(&out, "{\"id\":\"%s\",\"url\":\"%s\"}\n", id->text, location);
+	exchange_field(x, "Location", span_str(location));
+	exchange_field(x, "Cache-Control", SPAN("no-store"));
+	exchange_answer(x, is_new ? 201 : 200, "application/json", buf_span(&out));
+	buf_finish(&out);
+}
+
 /* Keys of different callers are different keys: the route, and the page's cookie. */
-static void put_scope(const struct start *s, struct buf *out)
+static bool put_names(struct start *s)
 {
-	span cookie = headers_cookie(exchange_head(s->exchange), "lastword_page");
-	buf_put(out, span_str(s->route->path));
-	buf_put_byte(out, '\n');
-	buf_put(out, cookie);
+	span cookie = headers_cookie(exchange_head(s->errand.exchange), "lastword_page");
+	buf_put(&s->names, span_str(s->route->path));
+	buf_put_byte(&s->names, '\n');
+	buf_put(&s->names, cookie);
+	s->scope_bytes = s->names.n;
+	if (s->key.p)
+		buf_put(&s->names, s->key);
+	return !s->names.failed;
 }
 
-/* True when the key named a stream, or was wrong: the exchange is answered. */
-static bool attach_by_key(const struct start *s, span scope)
+static span scope_of(const struct start *s) { return span_first(buf_span(&s->names), s->scope_bytes); }
+static span key_of(const struct start *s) { return span_from(buf_span(&s->names), s->scope_bytes); }
+
+static struct stream *find_by_key(struct start *s)
 {
-	struct shelf_entry *entry = shelf_find_key(&s->worker->shelf, scope, s->key);
-	if (!entry)
-		return false;
-	if (!shelf_has_digest(entry, s->digest)) {
-		exchange_refuse(s->exchange, 422, "idempotency_key_reused",
-			"That idempotency key was used with another request.");
-		return true;
-	}
-	s->worker->metrics.attached[ATTACHED_BY_KEY]++;
-	s->greet(s->exchange, (struct stream *)((char *)entry - offsetof(struct stream, entry)), false);
-	return true;
+	struct stream *found = s->key.p ? stream_find_key(s->errand.to, scope_of(s), key_of(s)) : NULL;
+	if (found)
+		s->outcome = shelf_has_digest(&found->entry, s->digest) ? OUTCOME_ATTACHED : OUTCOME_KEY_REUSED;
+	return found;
 }
 
-static void begin(const struct start *s, const struct wanted *q, span scope)
+static struct stream *begin(struct start *s)
 {
-	struct asked asked;
-	struct refusal wrong;
-	struct stream *stream = NULL;
-	if (!ask_make(s->route, q, s->exchange, &asked, &wrong))
-		exchange_refuse(s->exchange, wrong.status, wrong.code, wrong.message);
-	else if (!(stream = stream_start(s->worker, &(struct stream_plan){.config = s->config, .route = s->route,
-		.request = &asked.request, .part = asked.part, .rules = &asked.rules, .peer = exchange_peer(s->exchange)})))
-		exchange_refuse(s->exchange, 503, "overloaded", "There is no memory for another stream now.");
-	asked_finish(&asked);
+	struct stream_plan plan = {.config = s->config, .route = s->route, .request = &s->asked.request,
+		.part = s->asked.part, .rules = &s->asked.rules, .peer = s->peer};
+	struct stream *stream = stream_start(s->errand.to, &plan);
 	if (!stream)
-		return;
-	if (s->key.p && shelf_take_key(&stream->entry, scope, s->key, s->digest) != CAUSE_NONE)
+		return NULL;
+	s->outcome = OUTCOME_STARTED;
+	if (s->key.p && shelf_take_key(&stream->entry, scope_of(s), key_of(s), s->digest) != CAUSE_NONE)
 		log_say(LOG_WARN, "no_memory", "a stream could not keep its idempotency key");
-	s->greet(s->exchange, stream, true);
+	return stream;
 }
 
+/* On the worker that is to be the stream's home. */
+static void run(struct errand *e)
+{
+	struct start *s = (struct start *)e;
+	struct stream *stream = find_by_key(s);
+	if (!stream && worker_is_full(e->to))
+		return;
+	if (!stream && s->is_asked)
+		stream = begin(s);
+	else if (!stream)
+		s->outcome = OUTCOME_IMPOSSIBLE;
+	if (!stream || s->outcome == OUTCOME_KEY_REUSED)
+		return;
+	s->id = stream->face->id;
+	if (!s->only_makes)
+		s->audience = stream_admit(stream, e->from, &s->spare);
+}
+
+static void greet(struct start *s)
+{
+	struct metrics *m = &s->errand.from->metrics;
+	m->attached[ATTACHED_BY_KEY] += s->outcome == OUTCOME_ATTACHED;
+	m->joined_foreign += s->audience && s->errand.from != s->errand.to;
+	if (s->only_makes)
+		say_where(s->errand.exchange, &s->id, s->outcome == OUTCOME_STARTED);
+	else
+		viewer_open(s->errand.exchange, s->audience, 0);
+}
+
+static void answer(struct errand *e)
+{
+	struct start *s = (struct start *)e;
+	switch (s->outcome) {
+	case OUTCOME_BUSY:
+		if (s->only_makes)
+			refuse_busy(e->exchange);
+		else
+			answer_busy(e->from, e->exchange);
+		return;
+	case OUTCOME_STARTED:
+	case OUTCOME_ATTACHED:
+		greet(s);
+		return;
+	case OUTCOME_KEY_REUSED:
+		exchange_refuse(e->exchange, 422, "idempotency_key_reused",
+			"That idempotency key was used with another request.");
+		return;
+	case OUTCOME_IMPOSSIBLE:
+		exchange_refuse(e->exchange, s->wrong.status, s->wrong.code, s->wrong.message);
+		return;
+	}
+}
+
+static void forget(struct errand *e)
+{
+	struct start *s = (struct start *)e;
+	if (s->audience)
+		audience_left(s->audience);
+}
+
+static void finish(struct errand *e)
+{
+	struct start *s = (struct start *)e;
+	asked_finish(&s->asked);
+	buf_finish(&s->names);
+	config_drop(s->config);
+	free(s->spare);
+}
+
+static struct worker *home_of_key(const struct start *s)
+{
+	struct crew *crew = s->errand.from->crew;
+	return crew->worker[libdeflate_crc32(0, s->names.p, s->names.n) % crew->workers];
+}
+
+/* false: there is no room for it, or no memory. */
+static bool prepare(struct start *s)
+{
+	struct errand *e = &s->errand;
+	if (!put_names(s) || (!s->key.p && worker_is_full(e->from)))
+		return false;
+	if (s->key.p)
+		e->to = home_of_key(s);
+	return e->to == e->from || s->only_makes || (s->spare = malloc(sizeof *s->spare));
+}
+
+/* The loans of *s end with this call. */
 static void start(struct start *s, const struct wanted *q)
 {
-	struct buf scope = {0};
-	put_scope(s, &scope);
-	bool attached = !scope.failed && s->key.p && attach_by_key(s, buf_span(&scope));
-	bool is_full = scope.failed || worker_is_full(s->worker);
-	if (!attached && is_full && s->greet == greet_maker)
-		refuse_busy(s->exchange);
-	else if (!attached && is_full)
-		answer_busy(s->worker, s->exchange);
-	else if (!attached)
-		begin(s, q, buf_span(&scope));
-	buf_finish(&scope);
+	struct errand *e = &s->errand;
+	const char *peer = exchange_peer(e->exchange);
+	s->config = config_hold(s->config);
+	e->to = e->from;
+	e->run = run;
+	e->answer = answer;
+	e->forget = forget;
+	e->finish = finish;
+	if (!prepare(s)) {
+		answer(e); /* busy */
+		finish(e);
+		return;
+	}
+	s->is_asked = ask_make(s->route, q, e->exchange, &s->asked, &s->wrong);
+	memcpy(s->peer, peer, strnlen(peer, sizeof s->peer - 1));
+	errand_go(e, sizeof *s);
 }
 
 static bool key_is_fine(span key)
@@ -134,13 +238,13 @@ static bool key_is_fine(span key)
 /* The key that the request carries, in its header or (GET) its query. false: answered with 400. */
 static bool find_key(struct start *s, struct buf *storage)
 {
-	span key = headers_get(exchange_head(s->exchange), "idempotency-key");
-	if (!key.p && url_query_get(exchange_target(s->exchange)->query, "idempotency_key", storage) != URL_ABSENT)
+	span key = headers_get(exchange_head(s->errand.exchange), "idempotency-key");
+	if (!key.p && url_query_get(exchange_target(s->errand.exchange)->query, "idempotency_key", storage) != URL_ABSENT)
 		key = storage->p ? buf_span(storage) : SPAN("");
 	s->key = key;
 	if (!key.p || key_is_fine(key))
 		return true;
-	exchange_refuse(s->exchange, 400, "bad_idempotency_key",
+	exchange_refuse(s->errand.exchange, 400, "bad_idempotency_key",
 		"An idempotency key is 1 to 256 bytes of printable ASCII.");
 	return false;
 }
@@ -179,7 +283,7 @@ static const char *prompt_complaint(enum url_query found, const struct buf *prom
 
 void browser_get(struct worker *w, struct exchange *x, const struct route *route)
 {
-	struct start s = {.worker = w, .exchange = x, .config = w->config, .route = route, .greet = greet_viewer};
+	struct start s = {.errand = {.from = w, .exchange = x}, .config = w->config, .route = route};
 	struct buf prompt = {0}, key = {0};
 	if (resumed(w, x) || !guard_start(w, x))
 		return;
@@ -220,7 +324,7 @@ static bool choose_route(struct start *s, json_t *root)
 	s->route = named_route(s->config, json_object_get(root, "route"));
 	json_object_del(root, "route");
 	if (!s->route)
-		exchange_refuse(s->exchange, 404, "unknown_route", "\"route\" names no browser route of this gateway.");
+		exchange_refuse(s->errand.exchange, 404, "unknown_route", "\"route\" names no browser route of this gateway.");
 	return s->route;
 }
 
@@ -230,7 +334,7 @@ static void answer_post(struct start *s, span body)
 	struct buf key = {0};
 	json_t *root = ask_parse_body(body, &wrong);
 	if (!root)
-		exchange_refuse(s->exchange, wrong.status, wrong.code, wrong.message);
+		exchange_refuse(s->errand.exchange, wrong.status, wrong.code, wrong.message);
 	else if (choose_route(s, root) && find_key(s, &key)) {
 		json_t *prompt = json_object_get(root, "prompt");
 		if (prompt && json_object_size(root) == 1) /* the same question as a GET's */
@@ -253,8 +357,8 @@ static void free_post(void *memory)
 static void on_post_body(void *owner, span body)
 {
 	struct post *p = owner;
-	struct start s = {.worker = p->worker, .exchange = p->exchange, .config = p->config, .route = p->route,
-		.greet = p->route ? greet_viewer : greet_maker};
+	struct start s = {.errand = {.from = p->worker, .exchange = p->exchange}, .config = p->config, .route = p->route,
+		.only_makes = !p->route};
 	loop_free_later(&p->worker->loop, p, free_post);
 	answer_post(&s, body);
 }

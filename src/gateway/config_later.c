@@ -11,8 +11,3 @@
 bool config_later_always(const struct node *n) { return true; }
 bool config_later_filled_list(const struct node *n) { return n->child != NULL; }
 bool config_later_true(const struct node *n) { return span_is_nocase(n->text, "true"); }
-
-bool config_later_many_workers(const struct node *n)
-{
-	return !span_is(n->text, "auto") && !span_is(n->text, "1");
-}

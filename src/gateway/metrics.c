@@ -1,18 +1,14 @@
 /* The gateway's figures in Prometheus text. Each family has one function row; a family is always printed, with zeros,
  * so that an alert on it never meets a hole. What is gauged is asked from its owner at the time of printing, so no
- * gauge can drift. Only causes that a route has seen are printed, besides `finished`: two dozen causes times routes of
+ * gauge can drift. Workers count for themselves, without atomics; a sum is made when somebody asks. Only causes that a route has seen are printed, besides `finished`: two dozen causes times routes of
  * zeros help nobody. */
 #include "gateway/metrics.h"
-
-#include "gateway/worker.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 static const double bounds[HISTOGRAM_BUCKETS] = {1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1, 3, 10,
 	30};
-
-void metrics_init(struct metrics *m) { *m = (struct metrics){0}; }
 
 static char *make_label(const struct route *r)
 {
@@ -25,32 +21,49 @@ static char *make_label(const struct route *r)
 	return out.p;
 }
 
-/* The row of that label, which is taken. */
-static size_t find_or_add(struct metrics *m, char *label)
+/* The index of that label, which is taken. */
+static size_t find_or_add(struct labels *l, char *label)
 {
-	for (size_t i = 0; i < m->routes; i++)
-		if (strcmp(m->route[i].label, label) == 0) {
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->label[i], label) == 0) {
 			free(label);
 			return i;
 		}
-	m->route = realloc(m->route, (m->routes + 1) * sizeof *m->route);
-	CHECK(m->route);
-	m->route[m->routes] = (struct route_metrics){.label = label};
-	return m->routes++;
+	l->label = realloc(l->label, (l->n + 1) * sizeof *l->label);
+	CHECK(l->label);
+	l->label[l->n] = label;
+	return l->n++;
 }
 
-void metrics_adopt(struct metrics *m, struct config *c)
+void labels_adopt(struct labels *l, struct config *c)
 {
 	for (size_t i = 0; i < c->routes; i++)
-		c->route[i].index = find_or_add(m, make_label(&c->route[i]));
+		c->route[i].index = find_or_add(l, make_label(&c->route[i]));
+}
+
+void labels_finish(struct labels *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->label[i]);
+	free(l->label);
+	*l = (struct labels){0};
 }
 
 void metrics_finish(struct metrics *m)
 {
-	for (size_t i = 0; i < m->routes; i++)
-		free(m->route[i].label);
 	free(m->route);
 	*m = (struct metrics){0};
+}
+
+struct route_metrics *metrics_route(struct metrics *m, size_t index)
+{
+	if (index >= m->routes) {
+		m->route = realloc(m->route, (index + 1) * sizeof *m->route);
+		CHECK(m->route);
+		memset(m->route + m->routes, 0, (index + 1 - m->routes) * sizeof *m->route);
+		m->routes = index + 1;
+	}
+	return &m->route[index];
 }
 
 void metrics_observe(struct histogram *h, double seconds)
@@ -61,6 +74,40 @@ void metrics_observe(struct histogram *h, double seconds)
 	h->bucket[i]++;
 	h->count++;
 	h->sum += seconds;
+}
+
+static void add(uint64_t *sum, const uint64_t *counts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sum[i] += counts[i];
+}
+
+static void add_histogram(struct histogram *sum, const struct histogram *h)
+{
+	add(sum->bucket, h->bucket, HISTOGRAM_BUCKETS + 1);
+	sum->count += h->count;
+	sum->sum += h->sum;
+}
+
+void metrics_add(struct metrics *sum, const struct metrics *m)
+{
+	for (size_t i = 0; i < m->routes; i++) {
+		struct route_metrics *r = metrics_route(sum, i);
+		r->started += m->route[i].started;
+		add(r->ended, m->route[i].ended, CAUSES);
+	}
+	sum->viewers += m->viewers;
+	sum->events += m->events;
+	sum->event_bytes += m->event_bytes;
+	sum->events_unwatched += m->events_unwatched;
+	add(sum->resumes, m->resumes, RESUMES);
+	add(sum->attached, m->attached, ATTACHED_WAYS);
+	add(sum->piped, m->piped, PIPED_ENDS);
+	sum->joined_foreign += m->joined_foreign;
+	sum->live += m->live;
+	sum->kept += m->kept;
+	add_histogram(&sum->first_event, &m->first_event);
+	add_histogram(&sum->added_latency, &m->added_latency);
 }
 
 static void family(struct buf *out, const char *name, const char *type, const char *help)
@@ -96,40 +143,40 @@ static void histogram(struct buf *out, const char *name, const char *help, const
 	           name, h->sum, name, h->count);
 }
 
-static void routes(struct buf *out, const struct metrics *m)
+static void routes(struct buf *out, struct metrics *m, const struct labels *l)
 {
 	family(out, "streams_started_total", "counter", "Streams started.");
-	for (size_t i = 0; i < m->routes; i++)
-		buf_printf(out, "lastword_streams_started_total{%s} %" PRIu64 "\n", m->route[i].label, m->route[i].started);
+	for (size_t i = 0; i < l->n; i++)
+		buf_printf(out, "lastword_streams_started_total{%s} %" PRIu64 "\n", l->label[i], metrics_route(m, i)->started);
 	family(out, "streams_ended_total", "counter", "Streams ended, by their verdict.");
-	for (size_t i = 0; i < m->routes; i++)
+	for (size_t i = 0; i < l->n; i++)
 		for (int cause = CAUSE_NONE + 1; cause < CAUSES; cause++) {
-			uint64_t n = m->route[i].ended[cause];
+			uint64_t n = metrics_route(m, i)->ended[cause];
 			if (n || cause == CAUSE_FINISHED)
 				buf_printf(out, "lastword_streams_ended_total{%s,end=\"%s\",cause=\"%s\"} %" PRIu64 "\n",
-					m->route[i].label,
-				           cause_end_name(cause_row((enum cause)cause)->end), cause_name((enum cause)cause), n);
+					l->label[i], cause_end_name(cause_row((enum cause)cause)->end), cause_name((enum cause)cause), n);
 		}
 }
 
-void metrics_print(struct buf *out, const struct worker *w)
+void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l, uint64_t journal_bytes)
 {
 	static const char *const results[] = {"live", "kept", "forgotten", "ended"}, *const ways[] = {"id", "key"},
 		*const ends[] = {"clean", "cut"};
-	const struct metrics *m = &w->metrics;
-	routes(out, m);
-	one(out, "streams_live", "gauge", "Streams that have not ended.", w->shelf.live);
-	one(out, "streams_kept", "gauge", "Ended streams kept for late readers.", w->shelf.kept);
+	const struct metrics *m = sum;
+	routes(out, sum, l);
+	one(out, "streams_live", "gauge", "Streams that have not ended.", m->live);
+	one(out, "streams_kept", "gauge", "Ended streams kept for late readers.", m->kept);
 	one(out, "viewers", "gauge", "Connections that read a stream.", m->viewers);
 	one(out, "events_total", "counter", "Events written into journals.", m->events);
 	one(out, "event_bytes_total", "counter", "Bytes of text in them.", m->event_bytes);
 	labelled(out, "resumes_total", "Viewers that came back with a place.", "result", results, m->resumes, RESUMES);
 	labelled(out, "attached_total", "Requests that joined a stream instead of starting one.", "by", ways, m->attached,
 		ATTACHED_WAYS);
+	one(out, "joined_foreign_total", "counter", "Viewers that joined a stream of another worker.", m->joined_foreign);
 	one(out, "events_unwatched_total", "counter", "Events generated while nobody watched.", m->events_unwatched);
 	labelled(out, "piped_total", "Answers passed on unjudged, by how they ended.", "end", ends, m->piped, PIPED_ENDS);
 	family(out, "memory_bytes", "gauge", "Memory that grows with use.");
-	buf_printf(out, "lastword_memory_bytes{kind=\"journal\"} %" PRIu64 "\n", worker_journal_bytes(w));
+	buf_printf(out, "lastword_memory_bytes{kind=\"journal\"} %" PRIu64 "\n", journal_bytes);
 	histogram(out, "first_event_seconds", "From a stream's start to its first event with meaning.", &m->first_event);
 	histogram(out, "added_latency_seconds", "From an event's arrival to its writing to the viewers that were ready.",
 		&m->added_latency);

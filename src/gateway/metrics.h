@@ -1,12 +1,10 @@
-/* What the gateway counts, and how Prometheus reads it. One struct for each worker, written by its thread. Labels come from
- * the configuration, never from a request. */
+/* What the gateway counts, and how Prometheus reads it. One struct for each worker, written by its thread; what is told is
+ * their sum (census.h). Labels come from the configuration, never from a request. */
 #ifndef GATEWAY_METRICS_H
 #define GATEWAY_METRICS_H
 
 #include "base/buf.h"
 #include "gateway/config.h"
-
-struct worker;
 
 enum { HISTOGRAM_BUCKETS = 14 };
 
@@ -22,28 +20,40 @@ enum attached_by { ATTACHED_BY_ID, ATTACHED_BY_KEY, ATTACHED_WAYS };
 enum piped_end { PIPED_CLEAN, PIPED_CUT, PIPED_ENDS };
 
 struct route_metrics {
-	char *label; /* route="/sse-proxy", with the quotes */
 	uint64_t started;
 	uint64_t ended[CAUSES];
-	bool warned_of_newlines; /* in the log, once */
+	bool warned_of_newlines; /* in the log, once (by each worker) */
 };
 
 struct metrics {
-	struct route_metrics *route; /* of all configurations so far; struct route's index names one */
+	struct route_metrics *route; /* struct route's index names one; those that were not counted yet may be missing */
 	size_t routes;
 	uint64_t viewers;            /* now */
 	uint64_t events, event_bytes, events_unwatched;
 	uint64_t resumes[RESUMES], attached[ATTACHED_WAYS], piped[PIPED_ENDS];
+	uint64_t joined_foreign;     /* viewers of a stream whose home is another worker */
+	uint64_t live, kept;         /* streams; only in a sum, told by the shelf */
 	struct histogram first_event, added_latency;
 };
 
-void metrics_init(struct metrics *m);
-/* Gives each route of a configuration its row: the one of its path, counts kept, or a new one. */
-void metrics_adopt(struct metrics *m, struct config *c);
-void metrics_finish(struct metrics *m);
-void metrics_observe(struct histogram *h, double seconds);
+/* The labels of all routes that there have been, whatever was loaded since: counters never go back. */
+struct labels {
+	char **label; /* route="/sse-proxy", with the quotes */
+	size_t n;
+};
 
-/* Prometheus text of one worker. */
-void metrics_print(struct buf *out, const struct worker *w);
+/* Gives each route of a configuration its index: the one of its path, or a new one. Before other threads see it. */
+void labels_adopt(struct labels *l, struct config *c);
+void labels_finish(struct labels *l);
+
+/* Zeroed: nothing was counted. */
+void metrics_finish(struct metrics *m);
+/* The row of that index. Aborts when there is no memory for it: routes are few, and the operator's. */
+struct route_metrics *metrics_route(struct metrics *m, size_t index);
+void metrics_observe(struct histogram *h, double seconds);
+void metrics_add(struct metrics *sum, const struct metrics *m);
+
+/* Prometheus text. sum: of all workers. */
+void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l, uint64_t journal_bytes);
 
 #endif

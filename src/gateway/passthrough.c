@@ -89,7 +89,6 @@ static void close_pipe(struct pipe *p)
 	if (p->fetch)
 		fetch_cancel(p->fetch);
 	loop_free_later(&p->worker->loop, p, free_pipe);
-	worker_look_drained(p->worker);
 }
 
 /* Failures. */
@@ -194,7 +193,7 @@ static void become_stream(struct pipe *p, const struct http_head *head, span so_
 	}
 	p->fetch = NULL;
 	close_pipe(p);
-	viewer_open_held(x, stream_admit(s), hold_ms, headers_get(head, "content-type"));
+	viewer_open_held(x, stream_admit(s, w, NULL), hold_ms, headers_get(head, "content-type"));
 }
 
 /* The answer: a pipe. */
@@ -564,7 +563,8 @@ static bool has_room(struct worker *w, struct exchange *x, const struct route *r
 {
 	if (!worker_is_full(w))
 		return true;
-	refuse(x, dialect_of(route, x), w->draining ? CAUSE_SHUTDOWN : CAUSE_OVERLOADED, w->draining
+	bool draining = worker_is_draining(w);
+	refuse(x, dialect_of(route, x), draining ? CAUSE_SHUTDOWN : CAUSE_OVERLOADED, draining
 		? "The gateway is shutting down; ask again in a moment." : "The gateway takes no new work now; ask again in a moment.");
 	return false;
 }

@@ -1,17 +1,17 @@
-/* The state of a worker, printed afresh for each request from those who own it; nothing is kept for it, so nothing here can
- * be out of date, and a gateway that nobody looks at pays nothing.
+/* The state of the gateway, printed afresh for each request from what a census found; nothing is kept for it, so nothing here
+ * can be out of date.
  *
  * Live streams only: what has ended is in the log, one line each, and in `ends`. The list is bounded, since a page that
- * asks every second must not cost what ten thousand streams cost; the newest stand first, as they do on the worker's list. */
+ * asks every second must not cost what ten thousand streams cost; the newest stand first. */
 #include "gateway/status.h"
 
 #include "base/clock.h"
+#include "gateway/census.h"
+#include "gateway/crew.h"
 #include "gateway/stream.h"
 #include "sse/print.h"
 
 #include <inttypes.h>
-
-enum { STREAMS_LISTED = 500 };
 
 static void put_now(struct buf *out)
 {
@@ -34,13 +34,13 @@ static void put_route(struct buf *out, const struct route *r)
 	}
 }
 
-static void put_figures(struct buf *out, const struct worker *w)
+static void put_figures(struct buf *out, const struct worker *w, const struct metrics *sum)
 {
 	put_now(out);
-	buf_printf(out, ",\"version\":\"%s\",\"uptime_ms\":%" PRIu64, LASTWORD_VERSION, clock_ms() - w->started_ms);
-	buf_printf(out, ",\"draining\":%s,\"full\":%s", w->draining ? "true" : "false", worker_is_full(w) ? "true" : "false");
-	buf_printf(out, ",\"live\":%zu,\"kept\":%zu,\"viewers\":%" PRIu64, w->shelf.live, w->shelf.kept, w->metrics.viewers);
-	buf_printf(out, ",\"memory\":{\"journal\":%" PRIu64 ",\"limit\":%" PRIu64 "}", worker_journal_bytes(w), w->config->memory_bytes);
+	buf_printf(out, ",\"version\":\"%s\",\"uptime_ms\":%" PRIu64, LASTWORD_VERSION, clock_ms() - w->crew->started_ms);
+	buf_printf(out, ",\"draining\":%s,\"full\":%s", worker_is_draining(w) ? "true" : "false", worker_is_full(w) ? "true" : "false");
+	buf_printf(out, ",\"live\":%" PRIu64 ",\"kept\":%" PRIu64 ",\"viewers\":%" PRIu64, sum->live, sum->kept, sum->viewers);
+	buf_printf(out, ",\"memory\":{\"journal\":%" PRIu64 ",\"limit\":%" PRIu64 "}", budget_bytes(w->crew), w->config->memory_bytes);
 }
 
 /* label: route="…" as metrics.h has it. A route's path is ASCII without spaces, so the value is a JSON string as well. */
@@ -54,7 +54,7 @@ static void put_end(struct buf *out, const char *label, enum cause cause, uint64
 }
 
 /* Of all routes that there have been: a reload forgets none. */
-static void put_ends(struct buf *out, const struct metrics *m)
+static void put_ends(struct buf *out, const struct metrics *m, const struct labels *l)
 {
 	const char *between = "";
 	buf_put(out, SPAN(",\"ends\":["));
@@ -62,7 +62,7 @@ static void put_ends(struct buf *out, const struct metrics *m)
 		for (int cause = CAUSE_NONE + 1; cause < CAUSES; cause++)
 			if (m->route[i].ended[cause]) {
 				buf_put(out, span_str(between));
-				put_end(out, m->route[i].label, (enum cause)cause, m->route[i].ended[cause]);
+				put_end(out, l->label[i], (enum cause)cause, m->route[i].ended[cause]);
 				between = ",";
 			}
 	buf_put_byte(out, ']');
@@ -77,7 +77,7 @@ static const char *state_name(const struct stream *s)
 	return s->run.connected_ns ? "waiting" : "connecting";
 }
 
-static void put_stream(struct buf *out, const struct stream *s)
+void status_print_stream(struct buf *out, const struct stream *s)
 {
 	struct last_word tally = {0};
 	int64_t idle_ms = run_idle_ms(&s->run);
@@ -93,26 +93,23 @@ static void put_stream(struct buf *out, const struct stream *s)
 	buf_put_byte(out, '}');
 }
 
-static void put_streams(struct buf *out, const struct worker *w)
+static void put_streams(struct buf *out, const struct census *c)
 {
-	const struct stream *s;
-	size_t n = 0;
 	buf_put(out, SPAN(",\"streams\":["));
-	LIST_FOREACH(s, &w->live, link) {
-		if (n == STREAMS_LISTED)
-			break;
-		if (n++)
+	for (size_t i = 0; i < c->streams; i++) {
+		const struct census_stream *s = &c->stream[i];
+		if (i)
 			buf_put_byte(out, ',');
-		put_stream(out, s);
+		buf_put(out, span_first(span_from(buf_span(s->text), s->at), s->n));
 	}
-	buf_printf(out, "],\"more\":%zu", w->shelf.live - n);
+	buf_printf(out, "],\"more\":%" PRIu64, c->sum.live - c->streams);
 }
 
-void status_print(struct buf *out, const struct worker *w)
+void status_print(struct buf *out, const struct worker *w, struct census *c)
 {
 	buf_put_byte(out, '{');
-	put_figures(out, w);
-	put_ends(out, &w->metrics);
-	put_streams(out, w);
+	put_figures(out, w, &c->sum);
+	put_ends(out, &c->sum, &w->crew->labels);
+	put_streams(out, c);
 	buf_put(out, SPAN("}\n"));
 }

@@ -4,6 +4,8 @@
 
 #include "base/buf.h"
 
+struct census;
+struct stream;
 struct worker;
 
 /* One object, without a whole id, prompt or answer in it:
@@ -16,6 +18,9 @@ struct worker;
  *	         viewers}, and idle_ms (since the last event that fed the idle clock, when that runs), queue (its place
  *	         behind the embedded model). state: connecting, queued, waiting (for the first event), answering
  *	more     live streams that are not listed */
-void status_print(struct buf *out, const struct worker *w);
+void status_print(struct buf *out, const struct worker *w, struct census *c);
+
+/* One of the live ones. Its home's thread. */
+void status_print_stream(struct buf *out, const struct stream *s);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/budget.h"
+#include "gateway/crew.h"
 #include "gateway/render.h"
 
 #include <inttypes.h>
@@ -41,6 +42,7 @@ static void release(struct stream *s)
 void stream_drop(struct shelf_entry *entry)
 {
 	struct stream *s = (struct stream *)((char *)entry - offsetof(struct stream, entry));
+	budget_dropped(s);
 	if (!s->viewers)
 		release(s);
 }
@@ -109,7 +111,7 @@ static void log_end_of(struct stream *s, const struct last_word *word)
 
 static void warn_of_newlines(struct stream *s)
 {
-	bool *warned = &s->worker->metrics.route[s->face->route->index].warned_of_newlines;
+	bool *warned = &metrics_route(&s->worker->metrics, s->face->route->index)->warned_of_newlines;
 	if (!s->generation.no_field_lines || *warned)
 		return;
 	*warned = true;
@@ -125,7 +127,8 @@ static void ended(struct stream *s)
 	const struct last_word *word = journal_last_word(s->face->journal);
 	LIST_REMOVE(s, link);
 	alarm_clear(&s->leave);
-	w->metrics.route[s->face->route->index].ended[word->cause]++;
+	metrics_route(&w->metrics, s->face->route->index)->ended[word->cause]++;
+	quota_give(&w->crew->streams);
 	log_end_of(s, word);
 	warn_of_newlines(s);
 	journal_tally(s->face->journal, &tally);
@@ -135,7 +138,6 @@ static void ended(struct stream *s)
 	budget_sealed(s);
 	if (!w->sweep.set)
 		alarm_set(&w->sweep, w->config->keep_ms);
-	worker_look_drained(w);
 }
 
 static void count(struct stream *s)
@@ -179,8 +181,11 @@ static void on_change(void *owner)
 static void wake(void *owner)
 {
 	struct stream *s = owner;
+	struct audience *a;
 	bool has_ended = s->generation.ended && !s->entry.is_sealed;
-	audience_pull(&s->own, s->arrived_ns);
+	audience_wake(&s->own, s->arrived_ns);
+	LIST_FOREACH(a, &s->foreign, link)
+		audience_wake(a, s->arrived_ns);
 	s->arrived_ns = 0;
 	if (has_ended)
 		ended(s);
@@ -193,26 +198,37 @@ static void on_nobody_there(void *owner)
 		? "The last viewer left and none came back in time." : "No viewer came in time.");
 }
 
-struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
+static struct stream *create(struct worker *w, const struct stream_plan *plan)
 {
 	struct stream *s = calloc(1, sizeof *s);
-	if (!s || !(s->face = face_create(plan->config, plan->route,
-		plan->rules->keeps_frames ? plan->rules->dialect : NULL, w->generation, w->index))) {
-		free(s);
+	const struct dialect *frames = plan->rules->keeps_frames ? plan->rules->dialect : NULL;
+	if (s && (s->face = face_create(plan->config, plan->route, frames, w->crew->generation, w->index)))
+		return s;
+	free(s);
+	return NULL;
+}
+
+struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
+{
+	struct stream *s = NULL;
+	if (!quota_take(&w->crew->streams, w->config->limits.streams))
+		return NULL;
+	if (!(s = create(w, plan))) {
+		quota_give(&w->crew->streams);
 		return NULL;
 	}
-	uint64_t first_viewer_ms = plan->config->first_viewer_ms;
 	s->worker = w;
 	memcpy(s->peer, plan->peer, strnlen(plan->peer, sizeof s->peer - 1));
 	s->entry.id = s->face->id;
 	shelf_put(&w->shelf, &s->entry);
 	LIST_INSERT_HEAD(&w->live, s, link);
-	audience_init(&s->own, w, s, s->face);
+	audience_init(&s->own, w, s);
+	LIST_INIT(&s->foreign);
 	alarm_init(&s->leave, &w->loop, on_nobody_there, s);
 	task_init(&s->wake, wake, s);
 	generation_init(&s->generation, plan->rules, s->face->journal);
 	s->run = (struct run){.generation = &s->generation, .route = plan->route, .on_change = on_change, .owner = s};
-	w->metrics.route[plan->route->index].started++;
+	metrics_route(&w->metrics, plan->route->index)->started++;
 	if (plan->fetch)
 		run_adopt(&s->run, w->pool, &(struct run_answer){plan->fetch, plan->head, plan->so_far, plan->started_ns,
 			plan->connected_ns});
@@ -220,27 +236,55 @@ struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
 		run_start(&s->run, w->pool, plan->request, plan->part, plan->config->retry_body_bytes);
 	if (s->generation.ended)
 		task_queue(&w->loop, &s->wake);
-	if (first_viewer_ms)
-		alarm_set(&s->leave, first_viewer_ms); /* until the first one joins */
+	if (plan->config->first_viewer_ms)
+		alarm_set(&s->leave, plan->config->first_viewer_ms); /* until the first one joins */
 	return s;
+}
+
+static struct stream *stream_of(struct shelf_entry *entry)
+{
+	return entry ? (struct stream *)((char *)entry - offsetof(struct stream, entry)) : NULL;
 }
 
 struct stream *stream_find(struct worker *w, span id)
 {
-	struct shelf_entry *entry = shelf_find(&w->shelf, id);
-	return entry ? (struct stream *)((char *)entry - offsetof(struct stream, entry)) : NULL;
+	shelf_expire(&w->shelf, clock_ms()); /* a question may come before the sweep does */
+	return stream_of(shelf_find(&w->shelf, id));
+}
+
+struct stream *stream_find_key(struct worker *w, span scope, span key)
+{
+	shelf_expire(&w->shelf, clock_ms());
+	return stream_of(shelf_find_key(&w->shelf, scope, key));
 }
 
 void stream_end(struct stream *s, enum cause cause, const char *detail) { run_end(&s->run, cause, detail); }
 
 void stream_stop(struct stream *s) { stream_end(s, CAUSE_STOPPED, NULL); }
 
-struct audience *stream_admit(struct stream *s)
+static struct audience *audience_of(struct stream *s, struct worker *w, struct audience **spare)
 {
+	struct audience *a;
+	if (w == s->worker)
+		return &s->own;
+	LIST_FOREACH(a, &s->foreign, link)
+		if (a->worker == w)
+			return a;
+	a = *spare;
+	*spare = NULL;
+	audience_init(a, w, s);
+	LIST_INSERT_HEAD(&s->foreign, a, link);
+	return a;
+}
+
+struct audience *stream_admit(struct stream *s, struct worker *w, struct audience **spare)
+{
+	struct audience *a = audience_of(s, w, spare);
+	a->admitted++;
 	s->viewers++;
 	s->had_viewer = true;
 	alarm_clear(&s->leave);
-	return &s->own;
+	return a;
 }
 
 void stream_left(struct stream *s, size_t viewers)

@@ -14,8 +14,9 @@ struct stream {
 	struct face *face;        /* held */
 	struct generation generation;
 	struct run run;
-	struct audience own;      /* the viewers here */
-	size_t viewers;           /* … and all, those on their way included */
+	struct audience own;      /* the viewers here … */
+	LIST_HEAD(, audience) foreign; /* … and on other workers */
+	size_t viewers;           /* all of them, those on their way included */
 	struct alarm leave;       /* nobody watches: first_viewer, later grace */
 	bool had_viewer;
 	struct task wake;         /* viewers pull what is new, at the end of the turn */
@@ -23,6 +24,7 @@ struct stream {
 	uint32_t counted;         /* events … */
 	uint64_t counted_bytes;   /* … and bytes that the metrics know of */
 	uint64_t counted_memory;  /* that the budget knows of */
+	bool gives_way;           /* the budget ended it */
 	uint64_t unwatched;
 	char peer[64];            /* who started it, for the log */
 };
@@ -43,18 +45,21 @@ struct stream_plan {
 
 static inline span stream_id(const struct stream *s) { return face_id(s->face); }
 
-/* Starts a generation. NULL when there is no memory. */
+/* Starts a generation. NULL when there is no room (limits.streams) or no memory. */
 struct stream *stream_start(struct worker *w, const struct stream_plan *plan);
 
+/* Of those that are at home there; NULL: unknown, or no longer kept. */
 struct stream *stream_find(struct worker *w, span id);
+struct stream *stream_find_key(struct worker *w, span scope, span key);
 
 /* Someone asked to stop: the upstream is cancelled, every viewer reads close/stopped. */
 void stream_stop(struct stream *s);
 
 void stream_end(struct stream *s, enum cause cause, const char *detail);
 
-/* A viewer will read there: it counts from now on until audience_leave says that it has gone. */
-struct audience *stream_admit(struct stream *s);
+/* A viewer will read on that worker: it counts from now on until audience_left says that it has gone. *spare: memory for
+ * an audience of another worker, and NULL afterwards when it was needed; the home's own needs none. */
+struct audience *stream_admit(struct stream *s, struct worker *w, struct audience **spare);
 
 /* By the audience: so many have gone. The last one of all starts `grace`. */
 void stream_left(struct stream *s, size_t viewers);

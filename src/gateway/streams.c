@@ -1,12 +1,19 @@
 /* /streams/ID, and coming back. An id is a capability: who has it may read and stop the stream, so nothing here asks
  * where the request comes from. What a place leads to is a table: ended for good (204), live or kept (go on behind
- * it), anything else is forgotten, and paid work is never started a second time. */
+ * it), anything else is forgotten, and paid work is never started a second time.
+ *
+ * The stream may be another worker's. So every question is an errand to its home, which finds the stream, does what is asked
+ * for and says what it saw; the answer is given here. A viewer is admitted in the moment in which its stream is
+ * found: no grace can run out between the two. */
 #include "gateway/endpoints.h"
 
+#include "gateway/crew.h"
+#include "gateway/errand.h"
 #include "gateway/render.h"
 #include "gateway/stream.h"
 #include "gateway/viewer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void answer_forgotten(struct worker *w, struct exchange *x, span place)
@@ -45,18 +52,123 @@ bool streams_place(struct exchange *x, struct buf *storage, span *place)
 	return true;
 }
 
-static void go_on(struct worker *w, struct exchange *x, struct stream *s, uint32_t taken)
+/* A question about the stream of an id. */
+struct visit {
+	struct errand errand;
+	struct id id;
+	bool has_place;            /* … behind which to go on */
+	uint64_t taken;            /* events */
+	bool reads_anyway;         /* no place: an unknown stream is said as forgotten, not as 404 */
+
+	/* What its home says. */
+	bool found, has_ended;
+	struct audience *audience; /* that admitted the viewer */
+	struct audience *spare;    /* memory for it */
+	struct buf state;
+};
+
+static struct stream *find(const struct visit *v)
 {
-	w->metrics.resumes[s->generation.ended ? RESUME_KEPT : RESUME_LIVE]++;
-	w->metrics.attached[ATTACHED_BY_ID]++;
-	viewer_open(x, stream_admit(s), taken);
+	return stream_find(v->errand.to, span_of(v->id.text, ID_LENGTH));
+}
+
+static void look(struct errand *e)
+{
+	struct visit *v = (struct visit *)e;
+	v->found = find(v);
+}
+
+static void nothing_to_forget(struct errand *e) {}
+
+static void finish(struct errand *e)
+{
+	struct visit *v = (struct visit *)e;
+	free(v->spare);
+	buf_finish(&v->state);
+}
+
+/* An id that names no worker is unknown here as well as anywhere. */
+static struct visit visit_of(struct worker *w, struct exchange *x, span id)
+{
+	struct worker *home = crew_home(w->crew, id);
+	struct visit v = {.errand = {.from = w, .to = home ? home : w, .exchange = x, .run = look,
+		.forget = nothing_to_forget, .finish = finish}};
+	if (home)
+		memcpy(v.id.text, id.p, ID_LENGTH);
+	return v;
+}
+
+static void admit(struct errand *e)
+{
+	struct visit *v = (struct visit *)e;
+	struct stream *s = find(v);
+	v->found = s && v->taken <= journal_told(s->face->journal);
+	if (!v->found)
+		return;
+	v->has_ended = s->generation.ended;
+	v->audience = stream_admit(s, e->from, &v->spare);
+}
+
+static void leave_again(struct errand *e)
+{
+	struct visit *v = (struct visit *)e;
+	if (v->audience)
+		audience_left(v->audience);
+}
+
+static void count_reader(const struct visit *v)
+{
+	struct metrics *m = &v->errand.from->metrics;
+	m->joined_foreign += v->errand.from != v->errand.to;
+	if (!v->has_place)
+		return;
+	m->resumes[v->has_ended ? RESUME_KEPT : RESUME_LIVE]++;
+	m->attached[ATTACHED_BY_ID]++;
+}
+
+static void refuse_unknown(struct exchange *x) { exchange_refuse(x, 404, "unknown_stream",
+	"No stream of that id is kept here."); }
+
+static void answer_reader(struct errand *e)
+{
+	struct visit *v = (struct visit *)e;
+	char place[ID_PLACE_MAX];
+	snprintf(place, sizeof place, "%s.%llu", v->id.text, (unsigned long long)v->taken);
+	if (v->found) {
+		count_reader(v);
+		viewer_open(e->exchange, v->audience, (uint32_t)v->taken);
+	} else if (v->has_place || v->reads_anyway)
+		answer_forgotten(e->from, e->exchange, span_str(place));
+	else
+		refuse_unknown(e->exchange);
+}
+
+/* Sends for the stream, of which the exchange is to become a viewer. */
+static void send_for(struct visit *v, void (*run)(struct errand *e), void (*answer)(struct errand *e))
+{
+	struct errand *e = &v->errand;
+	e->run = run;
+	e->answer = answer;
+	e->forget = leave_again;
+	if (e->to != e->from && !(v->spare = malloc(sizeof *v->spare)))
+		exchange_refuse(e->exchange, 503, "overloaded", "There is no memory for another viewer now.");
+	else
+		errand_go(e, sizeof *v);
+}
+
+static void resume(struct worker *w, struct exchange *x, const struct id *id, uint64_t n)
+{
+	struct visit v = visit_of(w, x, span_of(id->text, ID_LENGTH));
+	v.id = *id;
+	v.has_place = true;
+	v.taken = n;
+	send_for(&v, admit, answer_reader);
 }
 
 void streams_resume(struct worker *w, struct exchange *x, span place)
 {
 	struct id id;
 	uint64_t n = 0;
-	struct stream *s;
 	switch (id_parse_place(place, &id, &n)) {
 	case PLACE_BAD:
 		exchange_refuse(x, 400, "bad_last_event_id",
@@ -67,11 +179,7 @@ void streams_resume(struct worker *w, struct exchange *x, span place)
 		exchange_answer(x, 204, NULL, (span){0});
 		return;
 	case PLACE_EVENT:
-		s = stream_find(w, span_of(id.text, ID_LENGTH));
-		if (s && n <= journal_told(s->face->journal))
-			go_on(w, x, s, (uint32_t)n);
-		else
-			answer_forgotten(w, x, place);
+		resume(w, x, &id, n);
 		return;
 	case PLACE_FOREIGN:
 		answer_forgotten(w, x, place);
@@ -81,20 +189,69 @@ void streams_resume(struct worker *w, struct exchange *x, span place)
 
 static span id_of_path(const struct exchange *x) { return span_from(exchange_target(x)->path, sizeof "/streams/" - 1); }
 
-static void answer_state(struct exchange *x, const struct stream *s)
+static void print_state(struct errand *e)
 {
-	struct buf out = {0};
-	stream_print_state(s, &out);
-	exchange_field(x, "Cache-Control", SPAN("no-store"));
-	if (out.failed)
-		exchange_refuse(x, 503, "overloaded", "There is no memory for this answer now.");
-	else
-		exchange_answer(x, 200, "application/json", buf_span(&out));
-	buf_finish(&out);
+	struct visit *v = (struct visit *)e;
+	struct stream *s = find(v);
+	v->found = s;
+	if (s)
+		stream_print_state(s, &v->state);
 }
 
-static void refuse_unknown(struct exchange *x) { exchange_refuse(x, 404, "unknown_stream",
-	"No stream of that id is kept here."); }
+static void answer_state(struct errand *e)
+{
+	struct visit *v = (struct visit *)e;
+	if (!v->found) {
+		refuse_unknown(e->exchange);
+		return;
+	}
+	exchange_field(e->exchange, "Cache-Control", SPAN("no-store"));
+	if (v->state.failed)
+		exchange_refuse(e->exchange, 503, "overloaded", "There is no memory for this answer now.");
+	else
+		exchange_answer(e->exchange, 200, "application/json", buf_span(&v->state));
+}
+
+static void admit_frames(struct errand *e)
+{
+	struct visit *v = (struct visit *)e;
+	struct stream *s = find(v);
+	v->found = s;
+	if (s && s->face->dialect)
+		v->audience = stream_admit(s, e->from, &v->spare);
+}
+
+static void answer_frames(struct errand *e)
+{
+	struct visit *v = (struct visit *)e;
+	if (!v->found)
+		refuse_unknown(e->exchange);
+	else if (!v->audience)
+		exchange_refuse(e->exchange, 406, "not_passthrough",
+			"That stream was not started on a passthrough route; there are no upstream frames of it.");
+	else {
+		count_reader(v);
+		viewer_open_frames(e->exchange, v->audience);
+	}
+}
+
+static void answer_as(struct errand *e)
+{
+	if (((struct visit *)e)->found)
+		exchange_refuse(e->exchange, 400, "bad_as", "A stream can be read as=upstream, or without `as`.");
+	else
+		refuse_unknown(e->exchange);
+}
+
+static void answer_head(struct errand *e)
+{
+	if (!((struct visit *)e)->found) {
+		refuse_unknown(e->exchange);
+		return;
+	}
+	exchange_begin(e->exchange, 200, "text/event-stream", -1);
+	exchange_end(e->exchange);
+}
 
 /* The place belongs to the stream that the URL names. */
 static bool is_place_of(span place, span id)
@@ -106,21 +263,17 @@ static bool is_place_of(span place, span id)
 static void get_stream(struct worker *w, struct exchange *x, span place)
 {
 	span id = id_of_path(x);
-	struct stream *s = stream_find(w, id);
-	bool named = headers_accepts(exchange_head(x), "text/event-stream") == ACCEPT_NAMED;
+	struct visit v = visit_of(w, x, id);
 	if (place.p && !is_place_of(place, id))
 		exchange_refuse(x, 400, "bad_last_event_id", "That Last-Event-ID belongs to another stream.");
 	else if (place.p)
 		streams_resume(w, x, place);
-	else if (s)
-		viewer_open(x, stream_admit(s), 0);
-	else if (named && id_is_valid(id)) {
-		char first[ID_LENGTH + 3];
-		memcpy(first, id.p, ID_LENGTH);
-		memcpy(first + ID_LENGTH, ".0", 3);
-		answer_forgotten(w, x, span_str(first));
-	} else
-		refuse_unknown(x);
+	else {
+		v.reads_anyway = id_is_valid(id) && headers_accepts(exchange_head(x), "text/event-stream") == ACCEPT_NAMED;
+		if (v.reads_anyway)
+			memcpy(v.id.text, id.p, ID_LENGTH);
+		send_for(&v, admit, answer_reader);
+	}
 }
 
 /* JSON is answered to those who ask for it and would not rather read the stream. */
@@ -130,48 +283,61 @@ static bool wants_state(const struct http_head *head)
 		"text/event-stream") != ACCEPT_NAMED;
 }
 
-void streams_get(struct worker *w, struct exchange *x, const struct route *route)
+static void ask(struct visit v, void (*run)(struct errand *e), void (*answer)(struct errand *e))
+{
+	v.errand.run = run;
+	v.errand.answer = answer;
+	errand_go(&v.errand, sizeof v);
+}
+
+static void get_as_browser(struct worker *w, struct exchange *x)
 {
 	const struct http_head *head = exchange_head(x);
-	struct stream *s = stream_find(w, id_of_path(x));
-	struct buf as = {0}, storage = {0};
+	struct visit v = visit_of(w, x, id_of_path(x));
+	struct buf storage = {0};
 	span place;
-	if (url_query_get(exchange_target(x)->query, "as", &as) != URL_ABSENT) {
-		if (!s)
-			refuse_unknown(x);
-		else if (!span_is(buf_span(&as), "upstream"))
-			exchange_refuse(x, 400, "bad_as", "A stream can be read as=upstream, or without `as`.");
-		else if (!s->face->dialect)
-			exchange_refuse(x, 406, "not_passthrough",
-				"That stream was not started on a passthrough route; there are no upstream frames of it.");
-		else
-			viewer_open_frames(x, stream_admit(s));
-	} else if (wants_state(head)) {
-		if (s)
-			answer_state(x, s);
-		else
-			refuse_unknown(x);
-	} else if (headers_accepts(head, "text/event-stream") == ACCEPT_NO)
+	if (wants_state(head))
+		ask(v, print_state, answer_state);
+	else if (headers_accepts(head, "text/event-stream") == ACCEPT_NO)
 		exchange_refuse(x, 406, NULL, "A stream is text/event-stream, its state application/json.");
-	else if (exchange_is_head(x)) {
-		if (s) {
-			exchange_begin(x, 200, "text/event-stream", -1);
-			exchange_end(x);
-		} else
-			refuse_unknown(x);
-	} else if (streams_place(x, &storage, &place))
+	else if (exchange_is_head(x))
+		ask(v, look, answer_head);
+	else if (streams_place(x, &storage, &place))
 		get_stream(w, x, place);
-	buf_finish(&as);
 	buf_finish(&storage);
+}
+
+void streams_get(struct worker *w, struct exchange *x, const struct route *route)
+{
+	struct visit v = visit_of(w, x, id_of_path(x));
+	struct buf as = {0};
+	if (url_query_get(exchange_target(x)->query, "as", &as) == URL_ABSENT)
+		get_as_browser(w, x);
+	else if (span_is(buf_span(&as), "upstream"))
+		send_for(&v, admit_frames, answer_frames);
+	else
+		ask(v, look, answer_as);
+	buf_finish(&as);
+}
+
+static void stop(struct errand *e)
+{
+	struct visit *v = (struct visit *)e;
+	struct stream *s = find(v);
+	v->found = s;
+	if (s)
+		stream_stop(s);
+}
+
+static void answer_stop(struct errand *e)
+{
+	if (((struct visit *)e)->found)
+		exchange_answer(e->exchange, 204, NULL, (span){0});
+	else
+		refuse_unknown(e->exchange);
 }
 
 void streams_delete(struct worker *w, struct exchange *x, const struct route *route)
 {
-	struct stream *s = stream_find(w, id_of_path(x));
-	if (!s) {
-		refuse_unknown(x);
-		return;
-	}
-	stream_stop(s);
-	exchange_answer(x, 204, NULL, (span){0});
+	ask(visit_of(w, x, id_of_path(x)), stop, answer_stop);
 }

@@ -45,7 +45,6 @@ static void leave(struct viewer *v)
 	audience_left(v->audience);
 	w->metrics.viewers--;
 	loop_free_later(&w->loop, v, free_viewer);
-	worker_look_drained(w);
 }
 
 static void beat(void *owner)
@@ -172,6 +171,7 @@ static void begin(struct viewer *v);
 /* True when the viewer may read. False: it waits on, or was answered and is gone. */
 static bool settle(struct viewer *v)
 {
+	CHECK(v->audience->worker == v->audience->home); /* whoever may wait has started the stream */
 	const struct generation *g = &v->audience->stream->generation;
 	if (g->delivers)
 		begin(v);

@@ -1,26 +1,26 @@
 /* A worker's life: open, serve, drain, close.
  *
  * Draining takes no new work but goes on serving what lives: running streams run to their end, viewers may come back
- * to them, state is told and Stop works. When the last stream has ended and nobody reads any more, or `drain` is over
- * and the rest was told failed/shutdown, the worker says so; a little time is then left for last words to reach their
- * readers. */
+ * to them, state is told and Stop works. A worker on which nothing lives any more says that it is idle and still serves:
+ * somebody may come back to it for a stream of another. It is looked at every few milliseconds, which only a
+ * process that is about to end pays for; whoever would tell instead stands in a dozen places. When `drain` is over, the
+ * rest is told failed/shutdown, and a little time is left for last words to reach their readers. */
 #include "gateway/worker.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/budget.h"
+#include "gateway/crew.h"
 #include "gateway/endpoints.h"
 #include "gateway/stream.h"
-#include "gateway/viewer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 enum {
 	REQUEST_LINE_BYTES = 64 * 1024 + 512,
 	LAST_WORDS_MS = 1000, /* for last words to reach their readers */
-	SETTLE_MS = 5,        /* how often that is looked at */
+	SETTLE_MS = 5,        /* how often a draining worker is looked at */
 	SWEEP_SOONEST_MS = 50,
 };
 
@@ -32,37 +32,29 @@ static void on_sweep(void *owner)
 		alarm_set(&w->sweep, next > now + SWEEP_SOONEST_MS ? next - now : SWEEP_SOONEST_MS);
 }
 
-static void say_drained(struct worker *w)
+/* What was said last may still be on its way to the kernel. */
+static bool has_ended_all(const struct worker *w)
 {
-	void (*on_drained)(struct worker *w) = w->on_drained;
-	alarm_clear(&w->deadline);
-	alarm_clear(&w->settle);
-	w->on_drained = NULL;
-	if (on_drained)
-		on_drained(w);
+	return LIST_EMPTY(&w->live) && LIST_EMPTY(&w->pipes) && !w->metrics.viewers && server_is_quiet(w->front);
 }
 
-/* Nothing is left to do; what was said last may still be on its way to the kernel. */
 static void on_settle(void *owner)
 {
 	struct worker *w = owner;
-	if (server_is_quiet(w->front))
-		say_drained(w);
-	else
-		alarm_set(&w->settle, SETTLE_MS);
+	atomic_store(&w->idle, w->out_of_time || has_ended_all(w));
+	alarm_set(&w->settle, SETTLE_MS);
+	if (w->index == 0)
+		crew_look_drained(w->crew);
 }
 
-void worker_look_drained(struct worker *w)
-{
-	if (w->draining && LIST_EMPTY(&w->live) && LIST_EMPTY(&w->pipes) && !w->metrics.viewers && !w->settle.set)
-		alarm_set(&w->settle, 0);
-}
-
-static void on_last_words_over(void *owner) { say_drained(owner); }
-
-static void end_all(void *owner)
+static void on_last_words_over(void *owner)
 {
 	struct worker *w = owner;
+	w->out_of_time = true;
+}
+
+void worker_end(struct worker *w)
+{
 	struct stream *s, *next;
 	w->deadline.on_due = on_last_words_over;
 	alarm_set(&w->deadline, LAST_WORDS_MS);
@@ -73,40 +65,22 @@ static void end_all(void *owner)
 	passthrough_break_all(w);
 }
 
-void worker_drain(struct worker *w, void (*on_drained)(struct worker *w))
+static void on_deadline(void *owner) { worker_end(owner); }
+
+void worker_drain(struct worker *w)
 {
-	if (w->draining) {
-		end_all(w);
-		return;
-	}
-	w->draining = true;
-	w->on_drained = on_drained;
 	server_drain(w->front);
 	alarm_init(&w->settle, &w->loop, on_settle, w);
-	alarm_init(&w->deadline, &w->loop, end_all, w);
+	alarm_init(&w->deadline, &w->loop, on_deadline, w);
+	alarm_set(&w->settle, 0);
 	alarm_set(&w->deadline, w->config->drain_ms);
-	worker_look_drained(w);
 }
+
+bool worker_is_draining(const struct worker *w) { return atomic_load_explicit(&w->crew->draining, memory_order_relaxed); }
 
 bool worker_is_full(const struct worker *w)
 {
-	return w->draining || budget_is_tight(w) || (w->config->limits.streams
-		&& w->shelf.live >= w->config->limits.streams);
-}
-
-uint64_t worker_journal_bytes(const struct worker *w) { return w->shelf.kept_bytes + w->live_bytes; }
-
-static bool start_model(struct worker *w, const struct config *c, char *why, size_t why_bytes)
-{
-	if (!config_wants_model(c))
-		return true;
-	struct model_options o = {
-		.file = c->model.file, .context = c->model.context, .slots = c->model.slots, .queue = c->model.queue,
-			.threads = c->model.threads,
-	};
-	w->model = model_start(&w->loop, &o, why, why_bytes);
-	pool_set_model(w->pool, w->model);
-	return w->model;
+	return worker_is_draining(w) || budget_is_tight(w) || quota_is_full(&w->crew->streams, w->config->limits.streams);
 }
 
 static void warm_names(struct worker *w)
@@ -120,18 +94,25 @@ static void warm_names(struct worker *w)
 		}
 }
 
-static bool open_servers(struct worker *w, char *why, size_t why_bytes)
+static bool open_front(struct worker *w, char *why, size_t why_bytes)
+{
+	const struct config *c = w->config;
+	struct server_limits limits = {.request_line = REQUEST_LINE_BYTES, .connections = c->limits.connections,
+		.quota = &w->crew->connections};
+	struct site site = {site_on_request, w, "public"};
+	char reason[200] = "";
+	w->front = w->index == 0 ? server_open(&w->loop, c->listen, limits, site, reason, sizeof reason)
+		: server_open_beside(&w->loop, w->crew->worker[0]->front, limits, site, reason, sizeof reason);
+	if (!w->front)
+		snprintf(why, why_bytes, "cannot listen on %s: %s", c->listen, reason);
+	return w->front;
+}
+
+static bool open_admin(struct worker *w, char *why, size_t why_bytes)
 {
 	const struct config *c = w->config;
 	char reason[200] = "";
-	w->front = server_open(&w->loop, c->listen, (struct server_limits){.request_line = REQUEST_LINE_BYTES,
-		.connections = c->limits.connections},
-	                       (struct site){site_on_request, w, "public"}, reason, sizeof reason);
-	if (!w->front) {
-		snprintf(why, why_bytes, "cannot listen on %s: %s", c->listen, reason);
-		return false;
-	}
-	if (!c->admin)
+	if (!c->admin || w->index)
 		return true;
 	w->admin = server_open(&w->loop, c->admin, (struct server_limits){0}, (struct site){admin_on_request, w, "admin"},
 		reason, sizeof reason);
@@ -140,67 +121,58 @@ static bool open_servers(struct worker *w, char *why, size_t why_bytes)
 	return w->admin;
 }
 
-bool worker_open(struct worker *w, struct config *c, char *why, size_t why_bytes)
+static void on_mail(void *owner, struct mail *mail)
 {
-	*w = (struct worker){.config = config_hold(c), .started_ms = clock_ms()};
-	CHECK(getrandom(&w->generation, sizeof w->generation, 0) == sizeof w->generation);
-	w->generation &= 15;
+	struct letter *l = (struct letter *)mail;
+	l->read(owner, l);
+}
+
+void worker_post(struct worker *w, struct letter *l, void (*read)(struct worker *w, struct letter *l))
+{
+	l->read = read;
+	mailbox_post(&w->mailbox, &l->mail);
+}
+
+bool worker_open(struct worker *w, struct crew *crew, unsigned index, struct config *c, char *why, size_t why_bytes)
+{
+	*w = (struct worker){.crew = crew, .index = index, .config = config_hold(c)};
 	loop_init(&w->loop);
+	mailbox_open(&w->mailbox, &w->loop, on_mail, w);
 	w->names = resolver_create(&w->loop);
 	w->pool = pool_create(&w->loop, w->names);
 	LIST_INIT(&w->live);
 	LIST_INIT(&w->pipes);
 	shelf_init(&w->shelf, c->keep_ms, stream_drop);
-	metrics_init(&w->metrics);
-	metrics_adopt(&w->metrics, c);
 	alarm_init(&w->sweep, &w->loop, on_sweep, w);
 	warm_names(w);
-	return open_servers(w, why, why_bytes) && start_model(w, c, why, why_bytes);
+	return open_front(w, why, why_bytes) && open_admin(w, why, why_bytes);
 }
 
-static void say_unchanged(const char *key, bool same)
+void worker_use(struct worker *w, struct config *c)
 {
-	if (!same)
-		log_say(LOG_WARN, "reload", "%s is as it was: a change of it needs a restart", key);
-}
-
-static bool same(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
-
-bool worker_take_config(struct worker *w, struct config *c, char *why, size_t why_bytes)
-{
-	const struct config *old = w->config;
-	if (config_wants_model(c) && !w->model) {
-		snprintf(why, why_bytes, "a route wants the embedded model, which was not started: that needs a restart");
-		config_drop(c);
-		return false;
-	}
-	say_unchanged("listen", same(old->listen, c->listen));
-	say_unchanged("admin", same(old->admin, c->admin));
-	say_unchanged("limits.connections", old->limits.connections == c->limits.connections);
-	say_unchanged("model", same(old->model.file, c->model.file) && old->model.context == c->model.context
-		&& old->model.slots == c->model.slots &&
-	                           old->model.queue == c->model.queue && old->model.threads == c->model.threads);
-	metrics_adopt(&w->metrics, c);
 	config_drop(w->config);
-	w->config = c;
+	w->config = config_hold(c);
 	w->shelf.keep_ms = c->keep_ms;
 	alarm_set(&w->sweep, SWEEP_SOONEST_MS);
 	warm_names(w);
-	return true;
 }
 
 void worker_close(struct worker *w)
 {
-	if (w->front)
-		server_close(w->front);
+	server_close(w->front);
 	if (w->admin)
 		server_close(w->admin);
 	alarm_clear(&w->sweep);
 	alarm_clear(&w->deadline);
 	alarm_clear(&w->settle);
+}
+
+void worker_finish(struct worker *w)
+{
 	shelf_finish(&w->shelf);
 	pool_destroy(w->pool);
 	resolver_destroy(w->names);
+	mailbox_close(&w->mailbox);
 	loop_finish(&w->loop);
 	metrics_finish(&w->metrics);
 	config_drop(w->config);

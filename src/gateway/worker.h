@@ -1,61 +1,80 @@
-/* A worker: one thread, one loop, and all that lives on it. There is one for now; nothing here is shared. */
+/* A worker: one thread, one loop, and all that lives on it. Nothing of it is for other threads but its mailbox. */
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
 
 #include "gateway/config.h"
 #include "gateway/metrics.h"
+#include "net/mailbox.h"
 #include "server/server.h"
 #include "stream/shelf.h"
 #include "upstream/fetch.h"
 
-struct stream;
+#include <pthread.h>
+
+struct crew;
 struct pipe;
+struct stream;
+struct worker;
+
+/* What one worker says to another. Embedded in what it is about; the reader's from worker_post on. */
+struct letter {
+	struct mail mail;
+	void (*read)(struct worker *w, struct letter *l);
+};
 
 struct worker {
-	struct loop loop;
-	struct config *config;   /* held; another one after a reload */
+	struct crew *crew;
 	unsigned index;          /* the home that ids of its streams name */
-	unsigned generation;     /* of the process, 4 bits */
+	pthread_t thread;
+	struct loop loop;
+	struct mailbox mailbox;
+	atomic_uint orders;      /* of the crew; not carried out yet */
+	struct letter order;
+
+	struct config *config;   /* held; another one after a reload */
 	struct resolver *names;
 	struct pool *pool;
-	struct model *model;     /* NULL when no route wants it */
-	struct server *front, *admin; /* the public listener and the operator's (or NULL) */
+	struct server *front, *admin; /* the public listener and (of the first worker) the operator's, or NULL */
 	struct shelf shelf;
-	uint64_t live_bytes;     /* memory of live journals */
 	struct metrics metrics;
 	struct buf scratch;      /* what is printed in this turn */
 
 	LIST_HEAD(, stream) live;
 	LIST_HEAD(, pipe) pipes; /* passthrough answers under way */
 	struct alarm sweep;      /* the shelf's next expiry */
-	bool draining;
+	struct alarm settle;     /* draining: look whether everything has ended and was read */
 	struct alarm deadline;   /* of the drain */
-	struct alarm settle;     /* everything has ended: until it has reached its readers */
+	bool out_of_time;        /* the last words had their time too */
+	atomic_bool idle;        /* draining: nothing is left here */
 	uint32_t old_peers[64];  /* addresses that were seen to speak HTTP/1.0, as hashes: each is logged once */
-	void (*on_drained)(struct worker *w);
-	uint64_t started_ms;
 };
 
-/* Opens the listeners. false: why says what failed, in one sentence. */
-MUST bool worker_open(struct worker *w, struct config *c, char *why, size_t why_bytes);
+/* Opens its loop and its listeners; the first worker's come first. Belongs to the opener's thread until worker_start.
+ * false: why says what failed, in one sentence. */
+MUST bool worker_open(struct worker *w, struct crew *crew, unsigned index, struct config *c, char *why,
+	size_t why_bytes);
 
-/* New work goes by the new configuration, of which one hold is taken over; running streams keep the one they began
- * with. What cannot change while the process lives (listeners, workers, the model) stays as it was. false: nothing was
- * changed, why says why (c is dropped). */
-MUST bool worker_take_config(struct worker *w, struct config *c, char *why, size_t why_bytes);
+/* New work goes by the new configuration, which is held; running streams keep the one they began with. What cannot
+ * change while the process lives (listeners, workers, the model) stays as it was. */
+void worker_use(struct worker *w, struct config *c);
 
-/* No new work from now on; on_drained is called when the last stream has ended and was read, at the latest when
- * `drain` is over: then the rest is told failed/shutdown. Called a second time: that happens at once. */
-void worker_drain(struct worker *w, void (*on_drained)(struct worker *w));
+/* No new work from now on. When the last stream has ended and was read, `idle` is true; at the latest when `drain` is
+ * over: then the rest is told failed/shutdown. */
+void worker_drain(struct worker *w);
+/* That happens now. */
+void worker_end(struct worker *w);
 
+/* Its loop has stopped. First everyone leaves, which may say something to other workers; when all mail was read its
+ * memory goes. */
 void worker_close(struct worker *w);
+void worker_finish(struct worker *w);
 
-/* By streams and pipes, when one has ended: perhaps it was the last. */
-void worker_look_drained(struct worker *w);
+/* Any thread. l->read(w, l) is called on w's. */
+void worker_post(struct worker *w, struct letter *l, void (*read)(struct worker *w, struct letter *l));
 
-/* New work is refused for now: draining, or over limits.streams. */
+bool worker_is_draining(const struct worker *w);
+
+/* New work is refused for now: draining, over limits.streams, or too little memory. */
 bool worker_is_full(const struct worker *w);
-
-uint64_t worker_journal_bytes(const struct worker *w);
 
 #endif

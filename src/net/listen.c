@@ -1,8 +1,9 @@
 /* Listening: an address becomes a socket, and each accepted connection a conn.
  *
- * Every worker will have a socket of its own on the same address (SO_REUSEPORT, the kernel spreads connections). With
- * that option a second lastword could silently take half of the traffic, so the address is first bound once without
- * it: "address already in use" is then an error as everywhere else.
+ * Every worker has a socket of its own on the same address (SO_REUSEPORT, the kernel spreads connections). With that
+ * option a second lastword could silently take half of the traffic, so the address is first bound once without it:
+ * "address already in use" is then an error as everywhere else. Unix sockets know no such option; there all workers
+ * accept from one socket.
  *
  * Accepting is our own loop over accept4 behind uv_poll, not uv_listen: it yields plain descriptors, takes at most
  * ACCEPT_BATCH a turn so that running streams go first, and when descriptors run out it pauses instead of spinning. */
@@ -12,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +30,10 @@ struct listener {
 	void *owner;
 	struct alarm again;
 	int fd;
-	bool is_tcp, paused, out_of_descriptors, closed;
+	bool is_tcp, closed;
+	bool paused, is_full; /* until `again`; because there were too many */
+	struct quota *conns; /* NULL: no limit */
+	uint64_t most;
 	char *unix_path;
 	char name[INET6_ADDRSTRLEN + 16];
 };
@@ -38,39 +43,64 @@ static void watch(struct listener *s);
 static void on_again(void *owner)
 {
 	struct listener *s = owner;
-	s->out_of_descriptors = false;
+	s->paused = s->is_full = false;
 	watch(s);
 }
 
-static void run_dry(struct listener *s, int error)
+static void pause_accepting(struct listener *s)
 {
-	log_say(LOG_WARN, "accept_paused", "cannot accept connections for %d ms: %s", PAUSE_MS, strerror(error));
-	s->out_of_descriptors = true;
+	s->paused = true;
 	alarm_set(&s->again, PAUSE_MS);
 	watch(s);
+}
+
+static bool take_place(struct listener *s) { return !s->conns || quota_take(s->conns, s->most); }
+
+static void give_place(struct listener *s)
+{
+	if (s->conns)
+		quota_give(s->conns);
+}
+
+static bool has_run_dry(int error)
+{
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+		return false;
+	log_say(LOG_WARN, "accept_paused", "cannot accept connections for %d ms: %s", PAUSE_MS, strerror(error));
+	return true;
+}
+
+/* One connection; false: no more for now. */
+static bool accept_one(struct listener *s)
+{
+	if (!take_place(s)) {
+		s->is_full = true;
+		pause_accepting(s);
+		return false;
+	}
+	int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct conn *c = fd < 0 ? NULL : conn_take_fd(s->loop, fd, s->is_tcp);
+	if (fd < 0 && has_run_dry(errno))
+		pause_accepting(s);
+	if (c)
+		s->on_conn(s->owner, c);
+	else
+		give_place(s);
+	return fd >= 0;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int what)
 {
 	struct listener *s = poll->data;
-	for (int i = 0; i < ACCEPT_BATCH && !s->closed && !s->paused; i++) {
-		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-				run_dry(s, errno);
-			return;
-		}
-		struct conn *c = conn_take_fd(s->loop, fd, s->is_tcp);
-		if (c)
-			s->on_conn(s->owner, c);
-	}
+	for (int i = 0; i < ACCEPT_BATCH && !s->closed && accept_one(s); i++)
+		;
 }
 
 static void watch(struct listener *s)
 {
 	if (s->closed)
 		return;
-	if (s->paused || s->out_of_descriptors)
+	if (s->paused)
 		uv_poll_stop(&s->poll);
 	else
 		uv_poll_start(&s->poll, UV_READABLE, on_readable);
@@ -202,12 +232,44 @@ struct listener *listener_open(struct loop *l, const char *address, void (*on_co
 	return s;
 }
 
-void listener_pause(struct listener *s, bool paused)
+/* Where `first` listens, for one more socket. */
+static int socket_beside(const struct listener *first, char *why, size_t why_bytes)
 {
-	if (s->paused == paused)
+	struct sockaddr_storage address = {0};
+	socklen_t n = sizeof address;
+	int fd = -1;
+	if (!first->is_tcp)
+		fd = fcntl(first->fd, F_DUPFD_CLOEXEC, 0);
+	else if (getsockname(first->fd, (struct sockaddr *)&address, &n) == 0)
+		return bound_socket(&(struct addrinfo){.ai_family = address.ss_family, .ai_addrlen = n,
+			.ai_addr = (struct sockaddr *)&address}, true, why, why_bytes);
+	if (fd < 0)
+		snprintf(why, why_bytes, "%s", strerror(errno));
+	return fd;
+}
+
+struct listener *listener_open_beside(struct loop *l, const struct listener *first,
+	void (*on_conn)(void *owner, struct conn *c), void *owner, char *why, size_t why_bytes)
+{
+	int fd = socket_beside(first, why, why_bytes);
+	struct listener *s = fd < 0 ? NULL : listener_take_fd(l, fd, first->is_tcp, on_conn, owner);
+	if (fd >= 0 && !s)
+		snprintf(why, why_bytes, "out of memory");
+	return s;
+}
+
+void listener_limit(struct listener *s, struct quota *conns, uint64_t most)
+{
+	s->conns = conns;
+	s->most = most;
+}
+
+void listener_look(struct listener *s)
+{
+	if (!s->is_full || s->closed)
 		return;
-	s->paused = paused;
-	watch(s);
+	alarm_clear(&s->again);
+	on_again(s);
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -2,12 +2,13 @@
 #ifndef NET_LISTEN_H
 #define NET_LISTEN_H
 
+#include "base/quota.h"
 #include "net/conn.h"
 
 struct listener;
 
 /* on_conn takes the conn. address: "127.0.0.1:8080", "[::1]:0", ":8080", "unix:/path". On failure NULL and a sentence
- * in why. Accepting pauses (and resumes by itself) when descriptors run out, and while `listener_pause` says so. */
+ * in why. Accepting pauses (and resumes by itself) when descriptors run out. */
 MUST struct listener *listener_open(struct loop *l, const char *address, void (*on_conn)(void *owner, struct conn *c),
 	void *owner,
                                char *why, size_t why_bytes);
@@ -16,7 +17,15 @@ MUST struct listener *listener_open(struct loop *l, const char *address, void (*
 MUST struct listener *listener_take_fd(struct loop *l, int fd, bool is_tcp, void (*on_conn)(void *owner,
 	struct conn *c), void *owner);
 
-void listener_pause(struct listener *s, bool paused);
+/* Another one for another loop on the address of `first`: the kernel spreads connections over both. */
+MUST struct listener *listener_open_beside(struct loop *l, const struct listener *first,
+	void (*on_conn)(void *owner, struct conn *c), void *owner, char *why, size_t why_bytes);
+
+/* From now on each conn has taken one of `most` (0: no limit), which its owner gives back, and accepting pauses while
+ * there is none: until listener_look, or for a tenth of a second, since another thread's may have gone. */
+void listener_limit(struct listener *s, struct quota *conns, uint64_t most);
+void listener_look(struct listener *s);
+
 void listener_close(struct listener *s);
 const char *listener_name(const struct listener *s); /* "127.0.0.1:8080", port 0 resolved */
 

@@ -1,20 +1,25 @@
 /* Mail between threads: a locked list and one uv_async. The lock is held for a few instructions; delivery takes the
- * whole list at once. uv_async_send may fold several wakes into one, so a wake says only "look". */
+ * whole list at once. uv_async_send may fold several wakes into one, so a wake says only "look".
+ *
+ * A letter is off the list before on_mail gets it, so it may be posted again from there, by any thread. */
 #include "net/mailbox.h"
 
-static void deliver(uv_async_t *async)
+bool mailbox_deliver(struct mailbox *m)
 {
-	struct mailbox *m = async->data;
 	struct mail_list taken = STAILQ_HEAD_INITIALIZER(taken);
 	pthread_mutex_lock(&m->mutex);
 	STAILQ_CONCAT(&taken, &m->waiting);
 	pthread_mutex_unlock(&m->mutex);
+	bool any = !STAILQ_EMPTY(&taken);
 	struct mail *mail;
 	while ((mail = STAILQ_FIRST(&taken))) {
 		STAILQ_REMOVE_HEAD(&taken, link);
 		m->on_mail(m->owner, mail);
 	}
+	return any;
 }
+
+static void on_wake(uv_async_t *async) { mailbox_deliver(async->data); }
 
 void mailbox_open(struct mailbox *m, struct loop *l, void (*on_mail)(void *owner, struct mail *mail), void *owner)
 {
@@ -22,7 +27,7 @@ void mailbox_open(struct mailbox *m, struct loop *l, void (*on_mail)(void *owner
 	CHECK(pthread_mutex_init(&m->mutex, NULL) == 0);
 	m->on_mail = on_mail;
 	m->owner = owner;
-	CHECK(uv_async_init(&l->uv, &m->async, deliver) == 0);
+	CHECK(uv_async_init(&l->uv, &m->async, on_wake) == 0);
 	m->async.data = m;
 }
 

@@ -22,6 +22,8 @@ struct mailbox {
 
 void mailbox_open(struct mailbox *m, struct loop *l, void (*on_mail)(void *owner, struct mail *mail), void *owner);
 void mailbox_post(struct mailbox *m, struct mail *mail); /* any thread */
+/* Delivers what waits, at once; false: nothing did. For the loop's thread, or for whoever comes after it. */
+bool mailbox_deliver(struct mailbox *m);
 void mailbox_close(struct mailbox *m); /* the loop must turn once more before the memory goes */
 
 #endif

@@ -3,16 +3,14 @@
  * end.
  *
  * Over the limit of connections accepting pauses, and clients wait in the kernel's backlog: an accepted stream is worth
- * more than a new connection. */
+ * more than a new connection. The listener counts them in, a session's end counts them out. */
 #include "server/session.h"
 
 #include <stdlib.h>
 
 static void on_conn(void *owner, struct conn *c)
 {
-	struct server *s = owner;
-	session_start(s, c);
-	listener_pause(s->listener, s->limits.connections && s->connections >= s->limits.connections);
+	session_start(owner, c);
 }
 
 static struct server *create(struct loop *l, struct server_limits limits, struct site site)
@@ -29,8 +27,11 @@ static struct server *create(struct loop *l, struct server_limits limits, struct
 
 static struct server *keep_if_listening(struct server *s)
 {
-	if (s && s->listener)
+	if (s && s->listener) {
+		s->quota = s->limits.quota ? s->limits.quota : &s->own;
+		listener_limit(s->listener, s->quota, s->limits.connections);
 		return s;
+	}
 	free(s);
 	return NULL;
 }
@@ -52,9 +53,16 @@ struct server *server_take_fd(struct loop *l, int fd, bool is_tcp, struct server
 	return keep_if_listening(s);
 }
 
-const char *server_name(const struct server *s) { return listener_name(s->listener); }
+struct server *server_open_beside(struct loop *l, const struct server *first, struct server_limits limits,
+	struct site site, char *why, size_t why_bytes)
+{
+	struct server *s = create(l, limits, site);
+	if (s)
+		s->listener = listener_open_beside(l, first->listener, on_conn, s, why, why_bytes);
+	return keep_if_listening(s);
+}
 
-size_t server_connections(const struct server *s) { return s->connections; }
+const char *server_name(const struct server *s) { return listener_name(s->listener); }
 
 bool server_is_quiet(const struct server *s)
 {

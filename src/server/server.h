@@ -10,6 +10,7 @@
 struct server_limits {
 	size_t request_line; /* bytes; 0: 8 KiB */
 	size_t connections;  /* at once; 0: no limit. Over it accepting pauses */
+	struct quota *quota; /* counts them for several servers together; NULL: this one's are counted alone */
 	uint64_t head_ms;    /* a head must be whole by then; 0: 10 s */
 	uint64_t idle_ms;    /* a kept connection without a request; 0: 75 s */
 };
@@ -26,8 +27,11 @@ MUST struct server *server_open(struct loop *l, const char *address, struct serv
 	char *why, size_t why_bytes);
 MUST struct server *server_take_fd(struct loop *l, int fd, bool is_tcp, struct server_limits limits, struct site site);
 
+/* One more of the same site on the same address, for another loop. */
+MUST struct server *server_open_beside(struct loop *l, const struct server *first, struct server_limits limits,
+	struct site site, char *why, size_t why_bytes);
+
 const char *server_name(const struct server *s); /* "127.0.0.1:8080" */
-size_t server_connections(const struct server *s);
 
 /* Nothing is being answered, and everything that was said has gone to the kernel. */
 bool server_is_quiet(const struct server *s);

@@ -65,9 +65,8 @@ void session_close(struct session *s)
 	set_state(s, SESSION_CLOSED, 0);
 	task_cancel(s->server->loop, &s->proceed);
 	LIST_REMOVE(s, link);
-	s->server->connections--;
-	listener_pause(s->server->listener, s->server->limits.connections
-		&& s->server->connections >= s->server->limits.connections);
+	quota_give(s->server->quota);
+	listener_look(s->server->listener);
 	if (s->break_at_end)
 		conn_reset(s->conn);
 	else
@@ -372,13 +371,13 @@ void session_start(struct server *server, struct conn *c)
 {
 	struct session *s = calloc(1, sizeof *s);
 	if (!s) {
+		quota_give(server->quota);
 		conn_close(c);
 		return;
 	}
 	s->server = server;
 	s->conn = c;
 	LIST_INSERT_HEAD(&server->sessions, s, link);
-	server->connections++;
 	http1_init(&s->parser, HTTP1_REQUESTS, (struct http1_limits){.line = server->limits.request_line});
 	alarm_init(&s->alarm, server->loop, on_deadline, s);
 	task_init(&s->proceed, proceed, s);

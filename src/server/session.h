@@ -74,7 +74,7 @@ struct server {
 	struct server_limits limits;
 	struct site site;
 	LIST_HEAD(, session) sessions;
-	size_t connections;
+	struct quota *quota, own; /* of connections */
 	bool draining;
 };
 

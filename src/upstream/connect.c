@@ -20,7 +20,8 @@ enum { TRUSTS = 16 }; /* different ca: files of one configuration */
 struct connector {
 	struct loop *loop;
 	struct resolver *names;
-	const struct model *model;
+	struct sockaddr_un model; /* a copy: its owner lives on another thread and may go first */
+	socklen_t model_bytes;    /* 0: there is none */
 	struct {
 		char *ca; /* NULL: the system's */
 		struct tls_trust *trust;
@@ -87,7 +88,11 @@ struct connector *connector_create(struct loop *l, struct resolver *names)
 	return k;
 }
 
-void connector_set_model(struct connector *k, const struct model *m) { k->model = m; }
+void connector_set_model(struct connector *k, const struct model *m)
+{
+	if (m)
+		k->model = *model_address(m, &k->model_bytes);
+}
 
 void connector_destroy(struct connector *k)
 {
@@ -296,8 +301,9 @@ static void find_address(const struct connect *c, struct dial_to *to, struct soc
 {
 	const struct url *url = c->by_proxy ? &c->connector->proxy : &c->upstream->url;
 	if (c->upstream->is_model) {
-		CHECK(c->connector->model);
-		to->socket = (const struct sockaddr *)model_address(c->connector->model, &to->socket_bytes);
+		CHECK(c->connector->model_bytes);
+		to->socket = (const struct sockaddr *)&c->connector->model;
+		to->socket_bytes = c->connector->model_bytes;
 	} else if (url->scheme == URL_UNIX) {
 		CHECK(url->socket.n < sizeof un->sun_path); /* the configuration refuses longer ones */
 		un->sun_family = AF_UNIX;

@@ -4,6 +4,7 @@ A test asks for `house` and takes what it needs: `up, viewer = house.at("/text")
 (drain, kill, other options) ask for `gateway_with`.
 """
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 from gateway import Gateway
 from upstream import Closed, Deaf, Upstream
 
-COMMON = """
+# Every dialogue holds for any number of workers; LASTWORD_WORKERS=2 runs them with two.
+COMMON = f"""
 listen: 127.0.0.1:0
 admin: 127.0.0.1:0
-workers: 1
+workers: {os.environ.get("LASTWORD_WORKERS", 1)}
 retry: 100ms
 """
 

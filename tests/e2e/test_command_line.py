@@ -85,7 +85,7 @@ def test_help_wins_over_what_follows():
         (["--listen", ":1", "--listen", ":2"], ["lastword: --listen: ", "twice"]),
         (["--admin", "nowhere"], ["lastword: --admin: ", "expected"]),
         (["--workers", "many"], ["lastword: --workers: ", "expected"]),
-        (["--workers", "2"], ["lastword: --workers: ", "not in this version"]),
+        (["--workers", "257"], ["lastword: --workers: ", "at most 256"]),
         (["--upstream", "ftp://h/"], ["lastword: --upstream: ", "expected"]),
         (["--model", "none"], ["lastword: --model: ", "needs it as its upstream"]),
         (["--listen", ":1", "check"], ["lastword: check: ", "expected"]),
@@ -175,7 +175,6 @@ def test_E16_a_loop_of_links_and_an_unreadable_file(tmp_path):
     "text",
     [
         "tls: { cert: c.pem, key: k.pem }\n",
-        "workers: 4\n",
         "keys: [{ name: a, key: env:HOME }]\n",
         "trusted_proxies: [10.0.0.1]\n",
         ROUTE.format("kind: passthrough, attach_retries: true"),

@@ -2,12 +2,18 @@
 
 import os
 import resource
+import select
 import signal
 import time
+from pathlib import Path
 
 from conftest import route
 from upstream import wait_until
 from viewer import Viewer
+
+
+def all_threads_are_stopped(pid):
+    return all(open(task / "stat").read().rpartition(")")[2].split()[0] == "T" for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 def test_E10_after_a_pause_what_waits_is_read_before_clocks_are_judged(gateway_with, up):
@@ -20,6 +26,7 @@ def test_E10_after_a_pause_what_waits_is_read_before_clocks_are_judged(gateway_w
         viewer.expect("a", id=1)
         viewers.append(viewer)
     gateway.signal(signal.SIGSTOP)
+    wait_until(lambda: all_threads_are_stopped(gateway.process.pid), "the pause")
     stopped = time.monotonic()
     for exchange in up.exchanges:
         exchange.event("b")
@@ -38,6 +45,10 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def has_answer(viewer):
+    return bool(select.select([viewer.socket], [], [], 0)[0])
+
+
 def test_E5_without_descriptors_the_gateway_waits_quietly_and_recovers(gateway_with, up):
     gateway = gateway_with("", route("/text", up.url + "/generate"))
     pid = gateway.process.pid
@@ -47,7 +58,8 @@ def test_E5_without_descriptors_the_gateway_waits_quietly_and_recovers(gateway_w
     open_now = len(os.listdir(f"/proc/{pid}/fd"))
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_now + 3, 20000))
     herd = [gateway.viewer().ask("/nowhere") for _ in range(20)]
-    for viewer in herd[:2]:
+    wait_until(lambda: sum(map(has_answer, herd)) >= 2, "those for whom there were descriptors")
+    for viewer in filter(has_answer, herd):
         viewer.expect_error(404)
     began, used = time.monotonic(), cpu_seconds(pid)
     wait_until(lambda: time.monotonic() > began + 1, "a second of want")

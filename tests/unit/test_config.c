@@ -625,7 +625,7 @@ static void test_size_and_depth_are_limited(void **state)
 
 static void test_what_this_version_lacks_is_refused(void **state)
 {
-	static const char *const once[] = {"tls: { cert: c.pem, key: k.pem }", "workers: 2", "trusted_proxies: [10.0.0.1]",
+	static const char *const once[] = {"tls: { cert: c.pem, key: k.pem }", "trusted_proxies: [10.0.0.1]",
 		"keys: [{ name: a, key: env:HOME }]"};
 	static const char *const of_route[] = {"attach_retries: true"};
 	for (size_t i = 0; i < sizeof once / sizeof *once; i++)
@@ -807,7 +807,7 @@ static void test_wrong_flags_are_named(void **state)
 	expect_wrong(ARGS("--listen", "8080"), "lastword: --listen: \"8080\" has no port", "expected");
 	expect_wrong(ARGS("--listen", ":1", "--listen", ":1"), "lastword: --listen: ", "said twice");
 	expect_wrong(ARGS("--check-config=1"), "lastword: --check-config: ", "takes no value");
-	expect_wrong(ARGS("--workers", "2"), "lastword: --workers: ", "not in this version");
+	expect_wrong(ARGS("--workers", "0"), "lastword: --workers: ", "expected");
 	expect_wrong(ARGS("--model", "none"), "lastword: --model: ", "needs it as its upstream");
 	expect_wrong(ARGS("--admin", "127.0.0.1:8080"), "lastword: --admin: ", "both");
 }

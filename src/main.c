@@ -44,16 +44,17 @@ static void occupy_standard_descriptors(void)
  * allows. */
 static void raise_descriptor_limit(struct config *c)
 {
-	enum { SPARE = 64 };
+	enum { SPARE = 64, OF_A_WORKER = 8 }; /* its loop, mailbox and listener, and what those are made of */
+	rlim_t spare = SPARE + OF_A_WORKER * crew_size(c);
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur <= 2 * SPARE)
+	if (limit.rlim_cur == RLIM_INFINITY)
 		return;
-	uint64_t connections = limit.rlim_cur - SPARE, streams = connections / 2;
+	uint64_t connections = limit.rlim_cur > 2 * spare ? limit.rlim_cur - spare : limit.rlim_cur / 2, streams = connections / 2;
 	bool cut = c->limits.connections > connections || c->limits.streams > streams;
 	if (!c->limits.connections || c->limits.connections > connections)
 		c->limits.connections = connections;

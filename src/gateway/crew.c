@@ -83,7 +83,7 @@ static bool start_model(struct crew *crew, const struct config *c, char *why, si
 	return crew->model;
 }
 
-static unsigned workers_of(const struct config *c)
+unsigned crew_size(const struct config *c)
 {
 	unsigned wanted = c->workers ? c->workers : uv_available_parallelism();
 	return wanted < CREW_MOST ? wanted : CREW_MOST;
@@ -95,7 +95,7 @@ bool crew_open(struct crew *crew, struct config *c, char *why, size_t why_bytes)
 	CHECK(getrandom(&crew->generation, sizeof crew->generation, 0) == sizeof crew->generation);
 	crew->generation &= 15;
 	labels_adopt(&crew->labels, c);
-	for (unsigned i = 0; i < workers_of(c); i++) {
+	for (unsigned i = 0; i < crew_size(c); i++) {
 		crew->worker[i] = malloc(sizeof *crew->worker[i]);
 		CHECK(crew->worker[i]);
 		if (!worker_open(crew->worker[i], crew, i, c, why, why_bytes))
@@ -169,7 +169,7 @@ static void say_what_stays(const struct config *old, const struct config *c)
 {
 	say_unchanged("listen", same(old->listen, c->listen));
 	say_unchanged("admin", same(old->admin, c->admin));
-	say_unchanged("workers", workers_of(old) == workers_of(c));
+	say_unchanged("workers", crew_size(old) == crew_size(c));
 	say_unchanged("limits.connections", old->limits.connections == c->limits.connections);
 	say_unchanged("model", same(old->model.file, c->model.file) && old->model.context == c->model.context
 		&& old->model.slots == c->model.slots && old->model.queue == c->model.queue

@@ -29,6 +29,9 @@ struct crew {
 	void (*on_taken)(struct crew *crew);
 };
 
+/* How many workers a configuration asks for. */
+unsigned crew_size(const struct config *c);
+
 /* Opens everything. false: why says what failed, in one sentence. */
 MUST bool crew_open(struct crew *crew, struct config *c, char *why, size_t why_bytes);
 

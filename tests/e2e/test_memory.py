@@ -17,7 +17,9 @@ def journal_bytes(gateway):
     return gateway.metrics()['lastword_memory_bytes{kind="journal"}']
 
 
-def test_E8_kept_streams_give_way_oldest_first(small, up):
+def test_E8_kept_streams_give_way_oldest_first(gateway_with, up):
+    small = gateway_with("memory: 1MiB\nkeep: 5min", route("/text", up.url + "/generate", "grace: never"),
+                         args=("--workers", "1"))  # several keep an order each
     viewers = []
     for _ in range(6):
         viewer = small.viewer()

@@ -319,10 +319,24 @@ def test_E1_a_drain_waits_for_readers_on_every_worker(crew_with, up):
     assert up.requests == 1
 
 
+@pytest.mark.parametrize("home", range(WORKERS))
+def test_E1_a_drain_waits_for_a_stream_of_one_worker_alone(crew_with, up, home):
+    crew = crew_with("drain: 10min\nheartbeat: 100ms")
+    viewer = crew.begin(up, home)
+    crew.gateway.signal(signal.SIGTERM)
+    for _ in range(4):  # the other one has been idle for long
+        viewer.expect_heartbeat()
+    up.event("b").done().end()
+    viewer.expect("b", id=2)
+    viewer.expect_last_word("finished")
+    assert crew.gateway.wait() == 0
+
+
+@pytest.mark.parametrize("home", range(WORKERS))
 @pytest.mark.parametrize("signals", [1, 2])
-def test_E1_what_outlives_the_drain_is_told_so_on_every_worker(crew_with, up, signals):
+def test_E1_what_outlives_the_drain_is_told_so_on_every_worker(crew_with, up, signals, home):
     crew = crew_with("drain: 300ms" if signals == 1 else "drain: 10min")
-    first = crew.begin(up)
+    first = crew.begin(up, home)
     others = [crew.on(worker).watch(f"/streams/{first.id}") for worker in (1, 0, 1)]
     crew.gateway.signal(signal.SIGTERM)
     if signals == 2:

@@ -85,7 +85,7 @@ def verdict_of(data):
 
 
 def config(server, form, options=""):
-    return (f"listen: 127.0.0.1:0\nadmin: none\nworkers: 1\nretry: 100ms\n{options}"
+    return (f"listen: 127.0.0.1:0\nadmin: none\nworkers: 2\nretry: 100ms\n{options}"
             f"routes:\n- {{ path: /text, upstream: 'http://127.0.0.1:{server.port}/generate', data: {form}, grace: never }}\n")
 
 

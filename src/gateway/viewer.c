@@ -224,7 +224,7 @@ static void on_gone(void *owner) { leave(owner); }
 static const struct exchange_events events = {.on_room = on_room, .on_gone = on_gone};
 
 /* An HTTP/1.0 viewer, most often a proxy with its defaults, cannot see a break: its bodies end by close. Said once for
- * each address (of the last 64). */
+ * each address (of the last 64) by each worker. */
 static void warn_of_http10(struct viewer *v)
 {
 	struct worker *w = v->audience->worker;

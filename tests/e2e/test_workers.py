@@ -76,7 +76,8 @@ def crew_with(gateway_with, up):
     scout = Upstream()
 
     def start(options="", of_route="", workers=WORKERS):
-        routes = [route("/text", up.url + "/generate", of_route), route("/scout", scout.url + "/generate")]
+        routes = [route("/text", up.url + "/generate", of_route), route("/scout", scout.url + "/generate"),
+                  route("/v1/*", up.url + "/v1")]
         return Crew(gateway_with(options, *routes, args=("--workers", str(workers))), scout, workers)
 
     yield start
@@ -94,6 +95,32 @@ def test_D10_viewers_on_every_worker_read_the_same(crew_with, up):
         assert viewer.response.body.split(b"\n\n", 1)[1] == first.response.body.split(b"\n\n", 1)[1]
     assert up.requests == 1
     assert crew.count("joined_foreign_total") == 4
+
+
+@check
+def test_frames_are_read_on_every_worker_in_both_forms(crew_with, up):
+    crew = crew_with()
+    client = crew.on(0)
+    client.ask("/v1/chat/completions", method="POST", body={"stream": True, "messages": [{"role": "user", "content": "hi"}]})
+    up.expect_request()
+    up.head().chunk("a")
+    client.wait(lambda: client.response.header("Lastword-Stream"), "the head")
+    id = client.response.header("Lastword-Stream")
+    page, frames = crew.on(1).watch(f"/streams/{id}"), crew.on(1).ask(f"/streams/{id}?as=upstream")
+    page.expect("a", id=1)
+    up.chunk(" b").chunk(finish="stop").done().end()
+    page.expect(" b", id=2)
+    page.expect_last_word("finished", proof="marker", events=2)
+    for viewer in (client, frames):
+        viewer.wait(lambda: viewer.response.end == CLEAN, "the end")
+    assert frames.response.body == client.response.body != b""
+    crew.on(1).ask(f"/streams/{id}?as=text").expect_error(400)
+    late = crew.on(1).ask("/text?prompt=hi", headers={"Last-Event-ID": f"{id}.1"})
+    late.before = ["a"]
+    late.expect(" b", id=2)
+    late.expect_last_word("finished")
+    browsers = crew.begin(up)
+    crew.on(1).ask(f"/streams/{browsers.id}?as=upstream").expect_error(406)
 
 
 @check

@@ -12,7 +12,7 @@
  * 1. exchange is NULL as soon as the exchange is over; nothing touches it then.
  * 2. The engine knows the answer exactly in RUNNING; the line knows the member in IN_LINE and RUNNING.
  * 3. When more than PAUSE_BYTES wait for a client, the engine pauses its answer until less than RESUME_BYTES do: a slow
- *    reader costs its slot, but neither memory nor the others' time.
+ *    reader costs its slot, but no memory, and the others little time (batch.c).
  * 4. Whole characters only: the engine's text is never split here. */
 #include "model/call.h"
 

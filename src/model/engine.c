@@ -12,8 +12,8 @@
  * 3. The thread sleeps only when `fresh` is empty, nothing was left, and every answer is paused or there is none. Who
  *    changes any of this takes the mutex to signal, so no wake is lost.
  *
- * The context: `context` tokens for each slot, all in one unified cache; without kv_unified libllama would divide
- * n_ctx by the slots. Flash attention and the types of the cache are libllama's defaults. */
+ * The context: `context` tokens for each slot, in a cache of its own; libllama divides n_ctx by the slots. Flash
+ * attention and the types of the cache are libllama's defaults. */
 #include "model/engine.h"
 
 #include "base/clock.h"
@@ -173,7 +173,7 @@ static struct llama_context *make_context(struct engine *e)
 	p.n_seq_max = e->options.slots;
 	p.n_batch = p.n_ubatch = BATCH_SLICE + e->options.slots;
 	p.n_threads = p.n_threads_batch = (int32_t)e->facts.threads;
-	p.kv_unified = true;
+	p.kv_unified = false; /* batch.c tells why */
 	p.no_perf = true;
 	return llama_init_from_model(e->model, p);
 }

@@ -86,6 +86,15 @@ void sequence_finish(struct sequence *s)
 	*s = (struct sequence){.id = s->id};
 }
 
+void sequence_move(struct sequence *from, struct sequence *to)
+{
+	llama_seq_id left = from->id, entered = to->id;
+	CHECK(sequence_is_free(to));
+	*to = *from;
+	to->id = entered;
+	*from = (struct sequence){.id = left};
+}
+
 /* What was mended goes past the stop strings. */
 static bool pass(struct sequence *s, struct buf *out)
 {

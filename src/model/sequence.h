@@ -27,6 +27,7 @@ struct sequence {
 
 void sequence_begin(struct sequence *s, struct answer *a, const struct llama_vocab *vocab);
 void sequence_finish(struct sequence *s);
+void sequence_move(struct sequence *from, struct sequence *to); /* into a free slot; its tokens are the caller's care */
 
 static inline bool sequence_is_free(const struct sequence *s) { return !s->answer; }
 

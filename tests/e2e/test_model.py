@@ -191,6 +191,19 @@ def test_a_long_prompt_does_not_stop_who_is_running(server):
     assert running.text()
 
 
+def test_who_goes_on_when_others_have_ended_says_what_it_says_alone(start):
+    """Answers that ended leave a gap, and the last one moves into it with all it remembers."""
+    server = start("--context", "512", "--slots", "4")
+    count = {"temperature": 0, "max_tokens": 40}
+    alone = server.chat("Count from 1 to 100, with commas.", **count)[0]
+    endings = [server.stream(f"Count from {n}.", **{**ENDLESS, "max_tokens": n}) for n in (30, 4, 12)]
+    last = server.stream("Count from 1 to 100, with commas.", **count)
+    for ended in endings:
+        assert chunks(ended)[-1]["choices"][0]["finish_reason"] == "length"
+    assert "".join(texts(chunks(last))) == alone
+    server.stop()
+
+
 def test_who_waits_is_told_each_new_place(narrow):
     running = narrow.stream("Tell a story.", **ENDLESS)
     assert running.queue() == 0

@@ -1,8 +1,11 @@
 /* The load generator: the model server and the clients of a proxy under test, in one process and one thread, so that
  * one clock tells when an event left and when it came back.
  *
- * Four measurements, by the first word of the command line:
- *	pace	N streams × R events/s: CPU of the proxy for each event, latency of each event
+ * Five measurements, by the first word of the command line:
+ *	pace	N streams × R events/s: CPU of the proxy for each event that a viewer reads, latency of each. With
+ *		--viewers there are more of them than streams: those behind the first N join a stream by its id
+ *	storm	N streams × R events/s and their viewers: all are cut off at once and come back within --spread-ms, each
+ *		behind what it has read: how long until each has what it missed
  *	steps	an event on every stream, wait for all of them, the next: nothing is timed, so that a proxy runs the
  *		same way under a tool that makes it fifty times slower
  *	first	one connection, request after request: time to first event
@@ -27,7 +30,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-struct plan plan = {.target = "/", .last_word = "[DONE]", .streams = 100, .rate = 20, .events = 60, .payload = 200, .tick_us = 1000};
+struct plan plan = {.target = "/", .last_word = "[DONE]", .streams = 100, .rate = 20, .events = 60, .payload = 200, .tick_us = 1000, .spread_ms = 1000};
 
 /* A generator that was held up catches up in small steps, and reads in between. */
 enum { BURST = 256 };
@@ -110,10 +113,24 @@ static void open_streams(unsigned n)
 	turn_until(&clients_begun, n, "first events");
 }
 
+/* The first `streams` viewers begin one each, the others join in turn. */
+static void open_viewers(void)
+{
+	open_streams(plan.streams);
+	while (opened < plan.viewers) {
+		client_join(opened, opened % plan.streams);
+		opened++;
+		if (opened - clients_begun >= OPENING_AT_ONCE)
+			turn_until(&clients_begun, opened - OPENING_AT_ONCE / 2, "first events");
+	}
+	turn_until(&clients_begun, opened, "first events");
+}
+
 static void end_streams(void)
 {
-	for (unsigned slot = 0; slot < opened; slot++)
-		upstream_end(slot);
+	for (unsigned slot = 0; slot < upstream_requests; slot++)
+		if (upstream_sent(slot))
+			upstream_end(slot);
 	turn_until(&clients_ended, opened, "ends");
 	clients_close();
 }
@@ -135,49 +152,93 @@ static uint64_t due_by(uint64_t elapsed_ns)
 
 /* The longest time between two turns. A proxy cannot cause it, from its other core; a busy machine does. */
 static uint64_t held_up_ns;
+static bool watching;
 
 static uint64_t step(uint64_t *last_ns)
 {
 	uint64_t now = now_ns();
-	if (recording && now - *last_ns > held_up_ns)
+	if (watching && now - *last_ns > held_up_ns)
 		held_up_ns = now - *last_ns;
 	return *last_ns = now;
+}
+
+/* Sends what is due, up to `goal`, and reads until something may be due again. */
+static void pace_some(uint64_t start_ns, uint64_t *last_ns, uint64_t *sent, uint64_t goal)
+{
+	uint64_t elapsed = step(last_ns) - start_ns, due = due_by(elapsed), tick = plan.tick_us * 1000ull;
+	for (unsigned n = 0; n < BURST && *sent < goal && *sent < due; n++)
+		upstream_send((unsigned)((*sent)++ % plan.streams));
+	elapsed = now_ns() - start_ns;
+	turn(tick && *sent >= due ? tick - elapsed % tick : 0);
 }
 
 static void pace_until(uint64_t start_ns, uint64_t *sent, uint64_t goal)
 {
 	uint64_t last = now_ns();
-	while (*sent < goal) {
-		uint64_t elapsed = step(&last) - start_ns, due = due_by(elapsed);
-		for (unsigned n = 0; n < BURST && *sent < goal && *sent < due; n++)
-			upstream_send((unsigned)((*sent)++ % plan.streams));
-		uint64_t tick = plan.tick_us * 1000ull;
-		elapsed = now_ns() - start_ns;
-		turn(tick && *sent >= due ? tick - elapsed % tick : 0);
-	}
+	while (*sent < goal)
+		pace_some(start_ns, &last, sent, goal);
 }
 
 static void pace(void)
 {
 	uint64_t sent = 0, all = (uint64_t)plan.streams * plan.events, warm = (uint64_t)plan.streams * plan.warm;
-	open_streams(plan.streams);
+	open_viewers();
 	uint64_t before = events_read, start = now_ns();
 	pace_until(start, &sent, warm);
 	uint64_t cpu = meter_cpu_ns(), begun = now_ns(), read_before = events_read;
 	double own = own_cpu_s();
-	recording = true;
+	recording = watching = true;
 	pace_until(start, &sent, all);
-	turn_until_read(before + all);
+	turn_until_read(before + all * (plan.viewers / plan.streams));
 	cpu = meter_cpu_ns() - cpu;
 	own = own_cpu_s() - own;
 	double seconds = (double)(now_ns() - begun) / (double)second;
 	uint64_t events = events_read - read_before;
-	recording = false;
+	recording = watching = false;
 	end_streams();
 	printf("{\"events\": %llu, \"seconds\": %.3f, \"cpu_us\": %.4f, \"load_cpu_us\": %.4f, \"held_up_ms\": %.1f, "
 	       "\"p50_us\": %.1f, \"p99_us\": %.1f}\n",
 	       (unsigned long long)events, seconds, (double)cpu / 1e3 / (double)events, own * 1e6 / (double)events,
 	       (double)held_up_ns / 1e6, latency_us(0.5), latency_us(0.99));
+}
+
+/* Until all are back; the streams go on meanwhile. */
+static void bring_back(uint64_t start_ns, uint64_t *sent)
+{
+	uint64_t cut_ns = now_ns(), last = cut_ns, spread_ns = plan.spread_ms * 1000000ull;
+	for (unsigned returned = 0; clients_back < plan.viewers;) {
+		pace_some(start_ns, &last, sent, UINT64_MAX);
+		uint64_t due = plan.viewers * (last - cut_ns) / (spread_ns ? spread_ns : 1);
+		for (unsigned n = 0; n < OPENING_AT_ONCE && returned < plan.viewers && returned < due; n++)
+			client_return(returned++);
+		if (last - cut_ns > PATIENCE_S * second + spread_ns)
+			die("%u of %u viewers are back after %d s", clients_back, plan.viewers, PATIENCE_S);
+	}
+}
+
+static void storm(void)
+{
+	uint64_t sent = 0, share = plan.viewers / plan.streams;
+	open_viewers();
+	uint64_t before = events_read, start = now_ns();
+	pace_until(start, &sent, (uint64_t)plan.streams * plan.warm);
+	turn_until_read(before + sent * share);
+	uint64_t cpu = meter_cpu_ns(), cut = now_ns();
+	clients_cut();
+	watching = true;
+	bring_back(start, &sent);
+	uint64_t back = now_ns();
+	watching = false;
+	cpu = meter_cpu_ns() - cpu;
+	pace_until(start, &sent, sent + (uint64_t)plan.streams * plan.events);
+	turn_until_read(before + sent * share);
+	end_streams();
+	if (upstream_requests != plan.streams)
+		die("%u requests came for %u streams", upstream_requests, plan.streams);
+	printf("{\"back_s\": %.3f, \"cpu_s\": %.3f, \"requests\": %u, \"held_up_ms\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f, "
+	       "\"max_us\": %.1f}\n",
+	       (double)(back - cut) / (double)second, (double)cpu / (double)second, upstream_requests, (double)held_up_ns / 1e6,
+	       latency_us(0.5), latency_us(0.99), latency_us(1));
 }
 
 static void steps(void)
@@ -256,7 +317,7 @@ static void read_options(int n, char **args)
 	static const struct option names[] = {
 		{"listen", 1, 0, 'l'}, {"to", 1, 0, 't'}, {"target", 1, 0, 'g'}, {"last-word", 1, 0, 'w'}, {"chat", 0, 0, 'c'},
 		{"streams", 1, 0, 's'}, {"rate", 1, 0, 'r'}, {"events", 1, 0, 'e'}, {"warm", 1, 0, 'm'}, {"payload", 1, 0, 'p'},
-		{"tick-us", 1, 0, 'u'}, {"pids", 1, 0, 'i'}, {"cpu", 1, 0, 'k'}, {0},
+		{"tick-us", 1, 0, 'u'}, {"pids", 1, 0, 'i'}, {"cpu", 1, 0, 'k'}, {"viewers", 1, 0, 'v'}, {"spread-ms", 1, 0, 'x'}, {0},
 	};
 	for (int o; (o = getopt_long(n, args, "", names, NULL)) != -1;)
 		switch (o) {
@@ -273,10 +334,16 @@ static void read_options(int n, char **args)
 		case 'u': plan.tick_us = (unsigned)atoi(optarg); break;
 		case 'i': add_pids(optarg); break;
 		case 'k': pin(atoi(optarg)); break;
+		case 'v': plan.viewers = (unsigned)atoi(optarg); break;
+		case 'x': plan.spread_ms = (unsigned)atoi(optarg); break;
 		default: exit(2);
 		}
 	if (plan.streams < 1 || plan.streams > STREAMS_MAX - MEMORY_WARM_STREAMS || plan.port <= 0 || plan.to_port <= 0)
 		die("--listen and --to are needed, and at most %d streams", STREAMS_MAX - MEMORY_WARM_STREAMS);
+	if (!plan.viewers)
+		plan.viewers = plan.streams;
+	if (plan.viewers % plan.streams != 0 || plan.viewers > STREAMS_MAX)
+		die("--viewers must be a multiple of the streams, and at most %d", STREAMS_MAX);
 }
 
 static void raise_fd_limit(void)
@@ -292,7 +359,7 @@ int main(int n, char **args)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} modes[] = {{"pace", pace}, {"steps", steps}, {"first", first}, {"memory", memory}};
+	} modes[] = {{"pace", pace}, {"storm", storm}, {"steps", steps}, {"first", first}, {"memory", memory}};
 	const char *mode = n > 1 ? args[1] : "";
 	read_options(n - 1, args + 1);
 	raise_fd_limit();
@@ -304,5 +371,5 @@ int main(int n, char **args)
 			modes[i].run();
 			return 0;
 		}
-	die("pace, steps, first or memory?");
+	die("pace, storm, steps, first or memory?");
 }

@@ -17,10 +17,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-unsigned clients_begun, clients_ended;
+unsigned clients_begun, clients_ended, clients_back;
 uint64_t events_read;
 
-enum { HEAD_BYTES = 4096, TAIL_BYTES = 512, READ_BYTES = 64 * 1024 };
+enum { HEAD_BYTES = 4096, TAIL_BYTES = 512, OPENING_BYTES = 64, READ_BYTES = 64 * 1024 };
 
 enum phase { PHASE_HEAD, PHASE_SIZE, PHASE_DATA, PHASE_DATA_END, PHASE_LAST, PHASE_OVER };
 
@@ -33,6 +33,11 @@ struct client {
 	size_t token_n; /* bytes since '@', with it; 0 outside of a token */
 	long slot;      /* of the upstream, -1 before the first event */
 	uint32_t seq;
+	uint32_t missed_until; /* of a client that comes back: the events that it must have to be back; 0: it is */
+	uint64_t asked_ns;
+	char opening[OPENING_BYTES]; /* of the body, where a stream's id stands */
+	size_t opening_n;
+	char id[32];
 	char tail[TAIL_BYTES + 1];
 	size_t tail_n;
 };
@@ -46,6 +51,15 @@ static uint64_t number(const char *digits, size_t n)
 	char text[TIME_DIGITS + 1] = "";
 	memcpy(text, digits, n);
 	return strtoull(text, NULL, 16);
+}
+
+static void look_whether_back(struct client *c)
+{
+	if (!c->missed_until || c->seq < c->missed_until)
+		return;
+	c->missed_until = 0;
+	clients_back++;
+	latency_add(read_at_ns - c->asked_ns);
 }
 
 static void on_token(struct client *c)
@@ -66,6 +80,7 @@ static void on_token(struct client *c)
 	if (recording)
 		latency_add(read_at_ns - sent_ns);
 	c->token_n = 0;
+	look_whether_back(c);
 }
 
 /* One step: up to the end of `p`, or of the token, or of its digits. */
@@ -105,8 +120,16 @@ static void keep_tail(struct client *c, const char *p, size_t n)
 	c->tail[c->tail_n] = 0;
 }
 
+static void keep_opening(struct client *c, const char *p, size_t n)
+{
+	size_t room = OPENING_BYTES - 1 - c->opening_n;
+	memcpy(c->opening + c->opening_n, p, n < room ? n : room);
+	c->opening_n += n < room ? n : room;
+}
+
 static void scan(struct client *c, const char *p, size_t n)
 {
+	keep_opening(c, p, n);
 	keep_tail(c, p, n);
 	for (size_t at = 0; at < n;)
 		at += scan_some(c, p + at, n - at);
@@ -119,6 +142,7 @@ static void on_head(struct client *c)
 	if (!strcasestr(c->line, "\r\ntransfer-encoding: chunked"))
 		die("the answer is not chunked");
 	c->phase = PHASE_SIZE;
+	look_whether_back(c);
 }
 
 static void on_end(struct client *c)
@@ -197,10 +221,18 @@ static void on_answer(struct source *s)
 	feed(c, bytes, (size_t)n);
 }
 
+static void ask(struct client *c, const char *text, int n)
+{
+	c->phase = PHASE_HEAD;
+	c->line_n = c->token_n = c->tail_n = c->opening_n = 0;
+	c->asked_ns = now_ns();
+	if (c->source.fd < 0 || send(c->source.fd, text, (size_t)n, MSG_NOSIGNAL) != n)
+		die("a connection to the proxy has gone");
+}
+
 void client_ask(unsigned i)
 {
 	static const char body[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"Tell me something.\"}],\"stream\":true}";
-	struct client *c = clients[i];
 	char text[1024];
 	int n = plan.chat
 		? snprintf(text, sizeof text,
@@ -208,12 +240,27 @@ void client_ask(unsigned i)
 		           "Accept: text/event-stream\r\nContent-Length: %zu\r\n\r\n%s", plan.target, plan.to_port, strlen(body), body)
 		: snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: text/event-stream\r\n\r\n",
 		           plan.target, plan.to_port);
-	c->phase = PHASE_HEAD;
-	c->slot = -1;
-	c->seq = 0;
-	c->tail_n = 0;
-	if (c->source.fd < 0 || send(c->source.fd, text, (size_t)n, MSG_NOSIGNAL) != n)
-		die("a connection to the proxy has gone");
+	clients[i]->slot = -1;
+	clients[i]->seq = 0;
+	ask(clients[i], text, n);
+}
+
+/* The stream's id, out of the first block: "id: ID.n". */
+static void take_id(struct client *c)
+{
+	char *at = strstr(c->opening, "id: ");
+	size_t n = at ? strcspn(at + 4, ".\n") : 0;
+	if (n == 0 || n >= sizeof c->id || at[4 + n] != '.')
+		die("an answer that begins without a stream's id: %s", c->opening);
+	memcpy(c->id, at + 4, n);
+}
+
+/* GET streams/ID, behind the event `seen`. */
+static void ask_for_stream(struct client *c, uint32_t seen)
+{
+	char text[512];
+	ask(c, text, snprintf(text, sizeof text, "GET /streams/%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: text/event-stream\r\n"
+	                      "Last-Event-ID: %s.%u\r\n\r\n", c->id, plan.to_port, c->id, seen));
 }
 
 /* A connect over loopback returns at once while the proxy's backlog has room; the caller opens few at a time. */
@@ -229,16 +276,31 @@ static int connect_to_proxy(void)
 	return fd;
 }
 
-void client_open(unsigned i)
+static struct client *create(unsigned i)
 {
 	struct client *c = calloc(1, sizeof *c);
 	if (!c)
 		die("no memory for a client");
 	c->source = (struct source){connect_to_proxy(), on_answer};
+	c->slot = -1;
 	clients[i] = c;
 	clients_n = i + 1;
 	watch(&c->source);
+	return c;
+}
+
+void client_open(unsigned i)
+{
+	create(i);
 	client_ask(i);
+}
+
+void client_join(unsigned i, unsigned other)
+{
+	struct client *c = create(i);
+	take_id(clients[other]);
+	memcpy(c->id, clients[other]->id, sizeof c->id);
+	ask_for_stream(c, 0);
 }
 
 void clients_close(void)
@@ -246,4 +308,23 @@ void clients_close(void)
 	for (unsigned i = 0; i < clients_n; i++)
 		if (clients[i]->source.fd >= 0)
 			close(clients[i]->source.fd);
+}
+
+void clients_cut(void)
+{
+	clients_close();
+	for (unsigned i = 0; i < clients_n; i++) {
+		clients[i]->source.fd = -1;
+		take_id(clients[i]);
+	}
+	clients_back = 0;
+}
+
+void client_return(unsigned i)
+{
+	struct client *c = clients[i];
+	c->source.fd = connect_to_proxy();
+	watch(&c->source);
+	c->missed_until = upstream_sent((unsigned)c->slot);
+	ask_for_stream(c, c->seq);
 }

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-unsigned upstream_streaming, upstream_accepted;
+unsigned upstream_streaming, upstream_accepted, upstream_requests;
 
 enum { REQUEST_BYTES = 16 * 1024, EVENT_BYTES = 8 * 1024, BACKLOG = 4096 };
 
@@ -88,6 +88,8 @@ void upstream_send(unsigned slot)
 	send_event(slot, event_at);
 }
 
+uint32_t upstream_sent(unsigned slot) { return streams[slot] ? streams[slot]->seq : 0; }
+
 void upstream_end(unsigned slot)
 {
 	char text[1024];
@@ -107,6 +109,7 @@ static void begin(struct upstream *u)
 		die("more streams than slots");
 	streams[slot] = u;
 	upstream_streaming++;
+	upstream_requests++;
 	u->n = 0;
 	u->seq = 0;
 	send_event(slot, 0);

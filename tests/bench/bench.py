@@ -3,7 +3,8 @@
 Every figure is taken in rounds in which all contenders take their turn, in an order that moves on from round to round,
 and is compared with the bare relay of the same round, because a machine's speed changes while it is measured. Each
 measurement starts its proxy anew. The load generator (load.c) checks that every event arrived; a contender that loses
-one has no figure in that round. Results go to build/bench/results.json; plot.py makes tables and a picture of them.
+one has no figure in that round. Beside what an event costs: many viewers of one stream and a storm of them (crowd.py).
+Results go to build/bench/results.json; page.py makes tables and a picture of them.
 """
 
 import argparse
@@ -17,49 +18,17 @@ import sys
 import time
 from pathlib import Path
 
-import plot
+import crowd
+import page
+import proxies
+from generator import RATE, load, pace, pids_of, undisturbed
+from plot import PARTS
 from proxies import ALL, BUILD, LASTWORD, PROXY_CORE, Proxy
 
-LOAD_CORE = 0
-RATE = 20
-TRIES, HELD_UP_MS = 3, plot.HELD_UP_MS
 FULL = dict(levels=[500, 1000, 2000], rounds=3, seconds=4, warm=1, latency_streams=1000, requests=1000, idle=2000,
-            steps=[1000, 6000], calls=[3, 9])
+            steps=[1000, 6000], calls=[3, 9], viewers=1000, storm=5000, storm_streams=[1, 100, 5000])
 QUICK = dict(levels=[500], rounds=2, seconds=1, warm=0.5, latency_streams=500, requests=300, idle=500,
-             steps=[200, 700], calls=[1, 2])
-
-
-def load(mode, proxy, contender, *options, before=()):
-    to = proxy.port if contender else proxy.upstream
-    command = [*before, str(BUILD / "load"), mode, "--cpu", str(LOAD_CORE), "--listen", str(proxy.upstream), "--to", str(to),
-               "--rate", str(RATE), *(contender.ask if contender else []), *map(str, options)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        words = re.search(r"^load: (.*)", done.stderr, re.M)
-        raise RuntimeError(words[1] if words else f"the load generator ended with {done.returncode}")
-    return json.loads(done.stdout), done.stderr
-
-
-def pids_of(proxy):
-    return ["--pids", ",".join(map(str, proxy.pids()))]
-
-
-def pace(plan, proxy, contender, streams, *options):
-    warm, seconds = plan["warm"], plan["seconds"]
-    return load("pace", proxy, contender, "--streams", streams, "--warm", int(warm * RATE),
-                "--events", int((warm + seconds) * RATE), *options)[0]
-
-
-def undisturbed(measure):
-    """Again, when the load generator was kept from running, which no proxy can do from its other core. The last try
-    counts, whatever it was; how many were disturbed is said with the results."""
-    def tried(*args):
-        for tries in range(1, TRIES + 1):
-            row = measure(*args)
-            if row["held_up_ms"] <= HELD_UP_MS:
-                break
-        return row | {"tries": tries}
-    return tried
+             steps=[200, 700], calls=[1, 2], viewers=500, storm=1000, storm_streams=[1, 1000])
 
 
 @undisturbed
@@ -173,6 +142,10 @@ def run(plan, contenders, wanted):
     for what, measure in once:
         for c in contenders if what in wanted else []:
             results.take(what, c.name, measure, plan, c)
+    if "fanout" in wanted:
+        crowd.run_fanout(plan, results, contenders)
+    if "storm" in wanted:
+        crowd.run_storm(plan, results, contenders)
     return results.rows
 
 
@@ -197,16 +170,21 @@ def machine():
 
 
 def main():
-    all_parts = ["cpu", "latency", "first", "memory", "calls", "instructions"]
+    all_parts = [*PARTS, "fanout", "storm"]
     options = argparse.ArgumentParser(description="what an event costs on its way through a proxy")
     options.add_argument("--quick", action="store_true", help="a minute; figures to look at, not to publish")
     options.add_argument("--rounds", type=int, help="interleaved rounds")
     options.add_argument("--only", default=",".join(all_parts), help="of " + ",".join(all_parts))
     options.add_argument("--who", default="", help="contenders whose names hold this, and the floor")
-    options.add_argument("--write", action="store_true", help="put the results into docs/figures.md and docs/figures.svg")
+    options.add_argument("--write", action="store_true", help="put them into docs/figures.md, each part in its place, and draw figures.svg")
+    options.add_argument("--workers", type=int, default=1, help="of lastword (1); more than one share all cores but the load's")
     asked = options.parse_args()
-    plan = dict(QUICK if asked.quick else FULL)
+    plan = dict(QUICK if asked.quick else FULL) | {"workers": asked.workers}
     plan["rounds"] = asked.rounds or plan["rounds"]
+    proxies.WORKERS = asked.workers
+    wanted = asked.only.split(",")
+    if unknown := set(wanted) - set(all_parts):
+        options.error(f"{', '.join(sorted(unknown))}: the parts are {', '.join(all_parts)}")
     if (os.cpu_count() or 1) <= PROXY_CORE:
         raise SystemExit("bench: needs two cores, one for the proxy and one for the load")
     signal.signal(signal.SIGTERM, end_by_signal)
@@ -214,13 +192,13 @@ def main():
     missing = [c.name for c in ALL if not c.is_there()]
     contenders = [c for c in ALL if c.is_there() and (c is ALL[0] or asked.who in c.name)]
     about, begun = machine(), time.monotonic()
-    rows = run(plan, contenders, asked.only.split(","))
+    rows = run(plan, contenders, wanted)
     about |= {"load_after": round(os.getloadavg()[0], 2), "minutes": round((time.monotonic() - begun) / 60, 1)}
     results = {"machine": about, "plan": plan, "missing": missing, "rows": rows}
     (BUILD / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    print(plot.tables(results))
+    print(page.tables(results))
     if asked.write:
-        plot.write(results)
+        page.write(results)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,13 @@
-"""Tables and a picture of what bench.py measured: `python3 tests/bench/plot.py build/bench/results.json` prints the tables,
-with --write also puts them between the marks in docs/figures.md and draws docs/figures.svg. Several files are taken as one:
-what was measured with --only at different times, on one machine.
+"""Tables and the picture of the comparison with proxies, and what other tables are made with.
 
 A figure is the median of its rounds, with the smallest and the largest behind it. A ratio is taken within a round.
 """
 
-import json
-import sys
-from pathlib import Path
 from statistics import median
 from xml.sax.saxutils import escape
 
-PAGE, PICTURE = Path("docs/figures.md"), Path("docs/figures.svg")
+PARTS = ["cpu", "latency", "first", "memory", "calls", "instructions"]
 HELD_UP_MS = 20  # of a run that counts as disturbed
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def names(rows, what):
@@ -90,33 +84,32 @@ def once_table(rows):
     return "Counts\n\n" + table(["proxy", how, "user instructions an event", "KiB an open idle stream"], lines)
 
 
-def conditions(results):
-    m, plan = results["machine"], results["plan"]
-    lines = [f"- {m['cores']} cores of {m['processor']}{', a virtual machine' if m['virtual'] else ''}; Linux {m['kernel']}; "
-             + ", ".join(m["versions"]) + ".",
-             f"- {plan['rounds']} rounds, {plan['seconds']} s each after {plan['warm']} s of warming; load average "
-             f"{m['load_before']} before, {m['load_after']} after; {m['minutes']} minutes."]
-    if results["missing"]:
-        lines.append("- Not measured, because it is not on this machine: " + ", ".join(results["missing"]) + ".")
-    timed = [r for r in results["rows"] if "held_up_ms" in r]
-    disturbed = sum(r["held_up_ms"] > HELD_UP_MS for r in timed)
-    if timed:
-        lines.append(f"- {disturbed} of {len(timed)} timed runs were disturbed: other work kept the load generator from its core "
-                     f"for more than {HELD_UP_MS} ms in each of {max(r['tries'] for r in timed)} tries.")
-    failed = [f"{r['who']} ({r['what']}{', %d streams' % r['streams'] if 'streams' in r else ''}): {r['error']}"
-              for r in results["rows"] if "error" in r and "under valgrind" not in r["error"]]
-    return "\n".join(lines + [f"- Failed: {f}." for f in failed])
+def disturbed(rows):
+    """A line on the timed runs, if there were any."""
+    timed = [r for r in rows if "held_up_ms" in r]
+    count = sum(r["held_up_ms"] > HELD_UP_MS for r in timed)
+    return [f"- {count} of {len(timed)} timed runs were disturbed: other work kept the load generator from its core "
+            f"for more than {HELD_UP_MS} ms in each of {max(r['tries'] for r in timed)} tries."] if timed else []
+
+
+def failed(rows):
+    return [f"- Failed: {r['who']} ({r['what']}{', %d streams' % r['streams'] if 'streams' in r else ''}): {r['error']}."
+            for r in rows if "error" in r and "under valgrind" not in r["error"]]
 
 
 def tables(results):
-    rows, parts = results["rows"], [conditions(results)]
+    rows, plan, parts = results["rows"], results["plan"], []
+    timed = [f"- Timed runs take {plan['seconds']} s after {plan['warm']} s of warming."]
+    missing = [f"- Not measured, because it is not on this machine: {', '.join(results['missing'])}."] if results["missing"] else []
+    mine = [r for r in rows if r["what"] in PARTS]
+    parts.append("\n".join(timed + missing + disturbed(mine) + failed(mine)))
     if names(rows, "cpu"):
-        parts.append(cpu_table(rows, results["plan"]["levels"]))
+        parts.append(cpu_table(rows, plan["levels"]))
     if names(rows, "latency") or names(rows, "first"):
-        parts.append(latency_table(rows, results["plan"]["latency_streams"]))
+        parts.append(latency_table(rows, plan["latency_streams"]))
     if any(names(rows, what) for what in ("calls", "instructions", "memory")):
         parts.append(once_table(rows))
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 class Drawing:
@@ -169,23 +162,3 @@ def picture(rows):
     d.panel("KiB for each open idle stream", [bar(n, [max(0, v / 1024) for v in values(rows, "bytes", what="memory", who=n)])
                                               for n in names(rows, "memory")], "{:.1f}")
     return d.whole()
-
-
-def write(results):
-    page = PAGE.read_text()
-    before, rest = page.split(BEGIN)
-    PAGE.write_text(before + BEGIN + "\n" + tables(results) + "\n" + END + rest.split(END)[1])
-    PICTURE.write_text(picture(results["rows"]))
-
-
-def main():
-    results, *more = (json.loads(Path(name).read_text()) for name in sys.argv[1:] if not name.startswith("--"))
-    for other in more:
-        results["rows"] += other["rows"]
-    print(tables(results))
-    if "--write" in sys.argv:
-        write(results)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,6 +16,8 @@ from pathlib import Path
 BUILD = Path(os.environ.get("BENCH_BUILD", "build/bench"))
 LASTWORD = BUILD / "lastword"  # bench.py's own copy, so that a build in the meantime changes nothing
 PROXY_CORE = 1
+LOAD_CORE = 0
+WORKERS = 1  # of lastword
 CONNECTIONS = 9000
 
 NGINX = """
@@ -70,7 +72,7 @@ backend model
 LASTWORD_YAML = """
 listen: 127.0.0.1:{port}
 admin: none
-workers: 1
+workers: {workers}
 memory: 4GiB
 limits: {{ streams: {connections}, connections: 19000 }}
 routes:
@@ -110,7 +112,7 @@ def haproxy(directory, port, upstream, slow):
 
 
 def lastword(directory, port, upstream, slow):
-    return [str(LASTWORD), "--config", written(directory, "lastword.yaml", LASTWORD_YAML, port=port, upstream=upstream)]
+    return [str(LASTWORD), "--config", written(directory, "lastword.yaml", LASTWORD_YAML, port=port, upstream=upstream, workers=WORKERS)]
 
 
 class Contender:
@@ -162,6 +164,13 @@ def family_of(pid):
     return pids
 
 
+def cores_of(contender):
+    """One core for each worker, and where there are none left, the load's too."""
+    workers = WORKERS if contender.command is lastword else 1
+    others = [core for core in range(PROXY_CORE, os.cpu_count()) if core != LOAD_CORE]
+    return set(others[:workers] if workers <= len(others) else [LOAD_CORE, *others])
+
+
 class Proxy:
     """One contender as a running process, between two ports."""
 
@@ -173,7 +182,7 @@ class Proxy:
         command = contender.command(directory, self.port, self.upstream, slow)
         self.log = open(directory / "log", "w")
         self.process = subprocess.Popen([*under, *command], stdout=self.log, stderr=self.log,
-                                        preexec_fn=lambda: os.sched_setaffinity(0, {PROXY_CORE}))
+                                        preexec_fn=lambda: os.sched_setaffinity(0, cores_of(contender)))
         self.wait_until_it_listens(30)
 
     def wait_until_it_listens(self, seconds):

@@ -23,5 +23,5 @@ bench-programs: $B/lastword build/bench/load build/bench/relay $(if $(shell comm
 
 bench: ## measure against a bare relay, nginx, HAProxy and a Go proxy (ARGS=--quick: a minute)
 	@tools/phase "setting up" tools/setup bench
-	@tools/phase "building" $(SUBMAKE) -s bench-programs
+	@tools/phase "building" $(SUBMAKE) -s bench-programs ARGS="$(ARGS)"
 	@LASTWORD=$B/lastword python3 tests/bench/bench.py $(ARGS)

@@ -3,8 +3,9 @@
 Every figure is taken in rounds in which all contenders take their turn, in an order that moves on from round to round,
 and is compared with the bare relay of the same round, because a machine's speed changes while it is measured. Each
 measurement starts its proxy anew. The load generator (load.c) checks that every event arrived; a contender that loses
-one has no figure in that round. Beside what an event costs: many viewers of one stream and a storm of them (crowd.py).
-Results go to build/bench/results.json; page.py makes tables and a picture of them.
+one has no figure in that round. Beside what an event costs: many viewers of one stream and a storm of them (crowd.py),
+the model server beside llama.cpp's own program (model.py). Results go to build/bench/results.json; page.py makes tables
+and a picture of them.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 import crowd
+import model
 import page
 import proxies
 from generator import RATE, load, pace, pids_of, undisturbed
@@ -26,9 +28,11 @@ from plot import PARTS
 from proxies import ALL, BUILD, LASTWORD, PROXY_CORE, Proxy
 
 FULL = dict(levels=[500, 1000, 2000], rounds=3, seconds=4, warm=1, latency_streams=1000, requests=1000, idle=2000,
-            steps=[1000, 6000], calls=[3, 9], viewers=1000, storm=5000, storm_streams=[1, 100, 5000])
+            steps=[1000, 6000], calls=[3, 9], viewers=1000, storm=5000, storm_streams=[1, 100, 5000], model_streams=[1, 4, 16],
+            decoded=128)
 QUICK = dict(levels=[500], rounds=2, seconds=1, warm=0.5, latency_streams=500, requests=300, idle=500,
-             steps=[200, 700], calls=[1, 2], viewers=500, storm=1000, storm_streams=[1, 1000])
+             steps=[200, 700], calls=[1, 2], viewers=500, storm=1000, storm_streams=[1, 1000], model_streams=[1, 4],
+             decoded=32)
 
 
 @undisturbed
@@ -146,6 +150,8 @@ def run(plan, contenders, wanted):
         crowd.run_fanout(plan, results, contenders)
     if "storm" in wanted:
         crowd.run_storm(plan, results, contenders)
+    if "model" in wanted:
+        model.run(plan, results)
     return results.rows
 
 
@@ -170,7 +176,7 @@ def machine():
 
 
 def main():
-    all_parts = [*PARTS, "fanout", "storm"]
+    all_parts = [*PARTS, "fanout", "storm", "model"]
     options = argparse.ArgumentParser(description="what an event costs on its way through a proxy")
     options.add_argument("--quick", action="store_true", help="a minute; figures to look at, not to publish")
     options.add_argument("--rounds", type=int, help="interleaved rounds")
@@ -185,6 +191,8 @@ def main():
     wanted = asked.only.split(",")
     if unknown := set(wanted) - set(all_parts):
         options.error(f"{', '.join(sorted(unknown))}: the parts are {', '.join(all_parts)}")
+    if "model" in wanted and not model.is_there():
+        options.error("model: build/lastword-model, build/bench/llama-batched-bench or the model is missing; `make bench` makes them")
     if (os.cpu_count() or 1) <= PROXY_CORE:
         raise SystemExit("bench: needs two cores, one for the proxy and one for the load")
     signal.signal(signal.SIGTERM, end_by_signal)

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import crowd
+import model
 import plot
 
 PAGE, PICTURE = Path("docs/figures.md"), Path("docs/figures.svg")
 SECTIONS = {"proxies": (plot.PARTS, plot.tables), "fanout": (["fanout"], crowd.fanout_tables),
-            "storm": (["storm"], crowd.storm_tables)}
+            "storm": (["storm"], crowd.storm_tables), "model": (["model"], model.tables)}
 
 
 def conditions(results):

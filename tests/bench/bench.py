@@ -165,12 +165,12 @@ def said_by(*command):
 
 
 def machine():
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     flags = Path("/proc/cpuinfo").read_text()
     versions = [f"{name} {said_by(*command)}" for name, command in (
         ("lastword", (str(LASTWORD), "--version")), ("nginx", ("nginx", "-v")), ("HAProxy", ("haproxy", "-v")), ("Go", ("go", "version")),
         ("gcc", ("cc", "-dumpfullversion")), ("valgrind", ("valgrind", "--version"))) if shutil.which(command[0])]
-    return {"processor": model[1] if model else os.uname().machine, "cores": os.cpu_count(),
+    return {"processor": processor[1] if processor else os.uname().machine, "cores": os.cpu_count(),
             "virtual": "hypervisor" in flags, "kernel": ".".join(os.uname().release.split(".")[:2]),
             "versions": versions, "load_before": round(os.getloadavg()[0], 2)}
 

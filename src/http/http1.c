@@ -11,7 +11,8 @@
  * 2. What has been collected is never more than the limits allow, however much lies in the slice.
  * 3. After BAD nothing is parsed. Whoever sent it does not get a second reading.
  * 4. The head is not touched between its HEAD and the call behind its END; trailers are checked and never stored.
- * 5. Memory is one buf and one table, kept for the connection's next message if they are small.
+ * 5. Memory is one buf and one table, kept for the connection's next message if they are small; behind the head of a
+ *    message nothing is written to them, so that they can be given back while its body is read.
  *
  * Not here: what a head may say (head.c), deadlines and lingering closes (server), what an end proves
  * (stream/ending). */
@@ -80,6 +81,18 @@ void http1_expect_no_body(struct http1 *p)
 {
 	CHECK(p->role == HTTP1_RESPONSES);
 	p->no_body = true;
+}
+
+void http1_forget_head(struct http1 *p)
+{
+	CHECK(p->state != START_LINE && p->state != FIELDS);
+	buf_finish(&p->text);
+	free(p->table);
+	p->table = NULL;
+	p->table_cap = 0;
+	p->head.method = p->head.target = p->head.reason = (span){0};
+	p->head.fields = NULL;
+	p->head.fields_n = 0;
 }
 
 bool http1_in_head(const struct http1 *p)

@@ -94,6 +94,10 @@ MUST enum http1_step http1_next(struct http1 *p, span *in);
 /* Responses: call before the bytes of the response to a HEAD request. */
 void http1_expect_no_body(struct http1 *p);
 
+/* Gives back the memory of the head that was said last, not inside the next one. Its spans and fields become empty, what
+ * else it says stays. For messages that are answered, or come, for long. */
+void http1_forget_head(struct http1 *p);
+
 /* What it means that the connection ended now. */
 enum http1_eof {
 	HTTP1_EOF_IDLE,  /* between messages: nothing was lost */

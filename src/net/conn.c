@@ -2,7 +2,8 @@
  *
  * Writing: conn_put gathers, and a task at the end of the turn tries one write; what the kernel does not take goes on
  * as the one uv_write in flight, whose memory is the very buffer that was gathered, while new bytes gather in a second
- * one.
+ * one. Its request lives as long as the flight, because most conns never need one. A FIN is sent by shutdown(2): nothing
+ * is in flight then, and libuv's would be a request of its own.
  *
  * Reading: libuv 1.44 reports data followed by a reset as data and then UV_EOF. Whether a stream was cut by FIN or by
  * reset is evidence, so on UV_EOF the socket is asked itself. The kernel tells an error once, to whoever asks first;
@@ -44,8 +45,6 @@ struct conn {
 	struct buf plain;   /* with TLS: what was put, not encrypted yet */
 	struct buf out, flight;
 	size_t flight_left; /* bytes of flight that are not known to be taken */
-	uv_write_t write;
-	uv_shutdown_t shutdown;
 	struct task flush;
 	int write_error;    /* libuv's; writing is over */
 	bool is_tcp, reading, read_over, in_flight, ended, wants_shutdown, closed;
@@ -214,13 +213,11 @@ void conn_read(struct conn *c, bool on)
 
 size_t conn_waiting(const struct conn *c) { return c->plain.n + c->out.n + c->flight_left; }
 
-static void on_shut(uv_shutdown_t *request, int status) {}
-
 static void drained(struct conn *c)
 {
 	if (c->wants_shutdown) {
 		c->wants_shutdown = false;
-		uv_shutdown(&c->shutdown, &c->stream, on_shut);
+		shutdown(fd_of(c), SHUT_WR);
 	}
 	if (c->events->on_drained)
 		c->events->on_drained(c->owner);
@@ -240,6 +237,7 @@ static void writing_failed(struct conn *c, int status)
 static void on_written(uv_write_t *write, int status)
 {
 	struct conn *c = write->data;
+	free(write);
 	c->in_flight = false;
 	if (c->closed)
 		return;
@@ -258,12 +256,19 @@ static void fly(struct conn *c, size_t taken)
 	c->flight = c->out;
 	c->out = (struct buf){0};
 	c->flight_left = c->flight.n - taken;
+	uv_write_t *write = calloc(1, sizeof *write);
+	if (!write) {
+		writing_failed(c, UV_ENOMEM);
+		end(c, CONN_LOST, "out of memory");
+		return;
+	}
 	c->in_flight = true;
-	c->write.data = c;
+	write->data = c;
 	uv_buf_t rest = uv_buf_init(c->flight.p + taken, (unsigned)c->flight_left);
-	int status = uv_write(&c->write, &c->stream, &rest, 1, on_written);
+	int status = uv_write(write, &c->stream, &rest, 1, on_written);
 	if (status == 0)
 		return;
+	free(write);
 	c->in_flight = false;
 	writing_failed(c, status);
 }

@@ -203,6 +203,8 @@ void exchange_begin(struct exchange *x, int status, const char *content_type, in
 	x->until_close = has_body && length < 0 && s->parser.head.minor == 0;
 	put_head(x, &out, status, content_type, length, x->until_close || (length >= 0 && closes_after(x)));
 	send_and_finish(s, &out);
+	buf_finish(&x->fields);
+	task_queue(s->server->loop, &s->proceed);
 }
 
 size_t exchange_room(struct exchange *x)

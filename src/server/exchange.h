@@ -31,7 +31,8 @@ void exchange_set_owner(struct exchange *x, const struct exchange_events *events
 void *exchange_owner(const struct exchange *x);
 struct loop *exchange_loop(const struct exchange *x);
 
-/* The request. Loans until the exchange is over. */
+/* The request. Loans until the exchange is over or, if that comes first, until the end of the turn in which its answer
+ * begins: then there are no fields any more, and no spans. */
 const struct http_head *exchange_head(const struct exchange *x);
 const struct url_target *exchange_target(const struct exchange *x);
 const char *exchange_peer(const struct exchange *x);

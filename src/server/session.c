@@ -123,10 +123,19 @@ void session_exchange_over(struct session *s)
 		task_queue(s->server->loop, &s->proceed);
 }
 
+/* The request's head, and what points into it. */
+static void forget_request(struct session *s)
+{
+	http1_forget_head(&s->parser);
+	s->exchange.target = (struct url_target){0};
+}
+
 static void proceed(void *owner)
 {
 	struct session *s = owner;
-	if (s->state != SESSION_WAITING || s->parsing)
+	if (s->state == SESSION_EXCHANGE && s->exchange.phase == PHASE_BEGUN)
+		forget_request(s);
+	if (s->state != SESSION_WAITING || s->parsing || !s->early.n)
 		return;
 	struct buf early = s->early;
 	s->early = (struct buf){0};

@@ -58,7 +58,7 @@ struct session {
 	struct exchange exchange;
 	struct buf early;      /* bytes behind the present request */
 	struct alarm alarm;    /* the deadline of the present state */
-	struct task proceed;   /* the exchange is over: go on with what came early */
+	struct task proceed;   /* the answer begins: forget its request; it is over: go on with what came early */
 	uint64_t body_since_ms, body_seen;
 	size_t discarded;
 	bool keep_alive;       /* after this exchange */

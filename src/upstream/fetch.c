@@ -101,6 +101,7 @@ static void on_bytes(void *owner, span in)
 			return;
 		case HTTP1_HEAD:
 			f->events->on_head(f->owner, &f->parser.head);
+			http1_forget_head(&f->parser); /* of an answer that may be open for minutes */
 			break;
 		case HTTP1_BODY:
 			f->events->on_body(f->owner, f->parser.body);

@@ -766,6 +766,24 @@ static void test_a_large_head_is_not_kept_for_an_idle_connection(void **state)
 	buf_finish(&text);
 }
 
+static void test_a_head_that_was_forgotten_leaves_its_framing_and_the_next_message(void **state)
+{
+	struct http1 p;
+	span in = SPAN("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody" GET);
+	http1_init(&p, HTTP1_REQUESTS, (struct http1_limits){0});
+	assert_int_equal(http1_next(&p, &in), HTTP1_HEAD);
+	http1_forget_head(&p);
+	assert_true(!p.text.p && !p.table && !p.head.fields_n && !p.head.method.n && !p.head.target.n);
+	assert_true(p.head.framing == HTTP_LENGTH && p.head.minor == 1 && !p.head.keep_alive);
+	assert_int_equal(http1_next(&p, &in), HTTP1_BODY);
+	assert_true(span_is(p.body, "body"));
+	assert_int_equal(http1_next(&p, &in), HTTP1_END);
+	http1_forget_head(&p);
+	assert_int_equal(http1_next(&p, &in), HTTP1_HEAD);
+	assert_true(span_is(p.head.target, "/") && p.head.fields_n == 1);
+	http1_finish(&p);
+}
+
 static void test_the_classes_of_bytes(void **state)
 {
 	for (int c = 0; c < 256; c++) {
@@ -830,6 +848,7 @@ int main(void)
 		cmocka_unit_test(test_C32_trailers_are_dropped),
 		cmocka_unit_test(test_without_memory_a_head_is_bad_and_nothing_crashes),
 		cmocka_unit_test(test_a_large_head_is_not_kept_for_an_idle_connection),
+		cmocka_unit_test(test_a_head_that_was_forgotten_leaves_its_framing_and_the_next_message),
 		cmocka_unit_test(test_the_classes_of_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

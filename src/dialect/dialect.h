@@ -41,9 +41,10 @@ struct seen {
 	bool whole;           /* the event was itself the finish of every choice (`done:true` and the like) */
 	bool failing_finish;  /* a finish reason error, abort or aborted */
 	bool error;           /* in-band error; what it said: */
-	char error_type[DIALECT_WORD], error_code[DIALECT_WORD], error_message[DIALECT_SENTENCE];
+	char error_type[DIALECT_WORD], error_code[DIALECT_WORD];
+	const char *error_message; /* below DIALECT_SENTENCE bytes */
 	bool unreadable;      /* invalid JSON or a forbidden order: */
-	char why[DIALECT_SENTENCE];
+	const char *why;      /* likewise */
 	char finish[DIALECT_WORD]; /* the model's own word for choice 0 (or the failing one); empty when none came */
 	unsigned choices;     /* the larger of the request's n and the indexes seen + 1; at least 1 */
 	unsigned finished;    /* choices that have a finish */
@@ -82,6 +83,7 @@ struct reader {
 	} state;
 
 	/* For reader.c. */
+	char *error_message, *why; /* the memory of seen's, which few answers ever need */
 	struct mould mould;
 	span piece;           /* what was added in this event: a loan of the event, if it was one piece */
 	bool piece_is_reasoning;

@@ -7,7 +7,7 @@
  * 1. Evidence is only added. The exception is a mark taken back within one event, for choices whose index comes last.
  * 2. Text out is valid UTF-8 and whole characters. `seen.text` means that some came in, even when it is still held.
  * 3. `finished` is the number of bits in `finished_set`, and every one of them is below `choices`.
- * 4. Running out of memory shows as text.failed; evidence needs no memory.
+ * 4. Running out of memory shows as text.failed; evidence needs no memory, but for its sentences, which then say less.
  * 5. An event like the last one but for its text is not read again (mould.c).
  *
  * Owned by one stream, on its worker. Names and guessing are in dialect.c, shapes of errors in fault.c. */
@@ -15,11 +15,13 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 void reader_init(struct reader *r, const struct dialect *dialect, const struct dialect_text_rules *rules, unsigned n)
 {
 	*r = (struct reader){.dialect = dialect, .rules = rules};
 	r->seen.choices = n < 1 ? 1 : n > DIALECT_CHOICES ? DIALECT_CHOICES : n;
+	r->seen.error_message = r->seen.why = "";
 	r->seen.prompt_tokens = r->seen.completion_tokens = r->seen.sequence = -1;
 	bool surrogates = dialect != &dialect_text;
 	utf8_init(&r->text_mend, surrogates);
@@ -31,6 +33,8 @@ void reader_finish(struct reader *r)
 	buf_finish(&r->text);
 	buf_finish(&r->reasoning);
 	mould_finish(&r->mould);
+	free(r->error_message);
+	free(r->why);
 	*r = (struct reader){0};
 }
 
@@ -183,21 +187,31 @@ void reader_end_all(struct reader *r, span word, bool failing)
 
 void reader_end_stream(struct reader *r) { r->seen.terminator = true; }
 
+/* A sentence of `seen`; `otherwise` where there is no memory for it. */
+static const char *keep_sentence(char **kept, const char *text, const char *otherwise)
+{
+	free(*kept);
+	*kept = strdup(text);
+	return *kept ? *kept : otherwise;
+}
+
 void reader_fail(struct reader *r, const struct fault *f)
 {
 	struct seen *seen = &r->seen;
 	seen->error = seen->meaning = true;
 	memcpy(seen->error_type, f->type, sizeof f->type);
 	memcpy(seen->error_code, f->code, sizeof f->code);
-	memcpy(seen->error_message, f->message, sizeof f->message);
+	seen->error_message = keep_sentence(&r->error_message, f->message, "");
 }
 
 void reader_give_up(struct reader *r, const char *why, ...)
 {
+	char text[DIALECT_SENTENCE];
 	va_list args;
 	va_start(args, why);
-	vsnprintf(r->seen.why, sizeof r->seen.why, why, args);
+	vsnprintf(text, sizeof text, why, args);
 	va_end(args);
+	r->seen.why = keep_sentence(&r->why, text, "there is no memory to say why");
 	r->seen.unreadable = true;
 	r->feeds_idle = false;
 }

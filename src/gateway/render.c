@@ -58,7 +58,7 @@ static void put_failure(struct buf *out, const struct last_word *word)
 {
 	const struct cause_row *row = cause_row(word->cause);
 	buf_printf(out, ",\"side\":\"%s\"", cause_side_name(row->side));
-	put_string_or_null(out, "detail", *word->detail ? word->detail : row->sentence);
+	put_string_or_null(out, "detail", last_word_detail(word));
 	if (word->upstream_status)
 		buf_printf(out, ",\"upstream_status\":%d", word->upstream_status);
 }

@@ -74,8 +74,7 @@ static void log_why(struct log_line *l, const struct last_word *word, const stru
 	const struct cause_row *row = cause_row(word->cause);
 	if (row->end != END_FAILED)
 		return;
-	bool quotes = word->cause == CAUSE_ERROR || !*word->detail;
-	log_string(l, "detail", quotes ? row->sentence : word->detail);
+	log_string(l, "detail", word->cause == CAUSE_ERROR ? row->sentence : last_word_detail(word));
 	if (*seen->error_type)
 		log_string(l, "error_type", seen->error_type);
 	if (*seen->error_code)

@@ -243,12 +243,13 @@ static void copy_finish(char out[DIALECT_WORD], const char *word)
 
 static void seal(struct generation *g, const char *given)
 {
-	struct last_word word = {.cause = g->verdict.cause, .proof = g->verdict.proof};
+	char detail[DIALECT_SENTENCE];
+	struct last_word word = {.cause = g->verdict.cause, .proof = g->verdict.proof, .detail = detail};
 	journal_tally(g->journal, &word);
 	copy_finish(word.finish, g->evidence.seen->finish);
 	if (word.cause == CAUSE_STATUS)
 		word.upstream_status = g->evidence.status;
-	detail_write(word.detail, &(struct detail_facts){
+	detail_write(detail, &(struct detail_facts){
 		.evidence = &g->evidence,
 		.verdict = g->verdict,
 		.given = given,

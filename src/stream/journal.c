@@ -57,6 +57,7 @@ struct journal {
 	uint64_t texts, text_bytes;
 	uint32_t crc32;
 	struct last_word word;
+	char *detail;    /* the memory of word's */
 };
 
 struct journal *journal_create(void)
@@ -84,6 +85,7 @@ static void destroy(struct journal *j)
 		next = atomic_load(&s->next);
 		free(s);
 	}
+	free(j->detail);
 	free(j);
 }
 
@@ -185,11 +187,21 @@ void journal_tell(struct journal *j, enum journal_kind kind, span text)
 	tally(j, kind, text);
 }
 
+static void keep_detail(struct journal *j, const char *detail)
+{
+	if (detail && *detail)
+		j->detail = strdup(detail);
+	if (j->detail)
+		atomic_fetch_add_explicit(&j->memory, strlen(detail) + 1, memory_order_relaxed);
+	j->word.detail = j->detail ? j->detail : "";
+}
+
 void journal_seal(struct journal *j, const struct last_word *word)
 {
 	CHECK(!atomic_load_explicit(&j->sealed, memory_order_relaxed));
 	CHECK(word->cause != CAUSE_NONE);
 	j->word = *word;
+	keep_detail(j, word->detail);
 	journal_tally(j, &j->word);
 	atomic_store_explicit(&j->sealed, true, memory_order_release);
 }

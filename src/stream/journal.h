@@ -17,13 +17,18 @@ struct last_word {
 	enum cause cause;
 	enum proof proof;
 	char finish[DIALECT_WORD];     /* empty: null */
-	char detail[DIALECT_SENTENCE]; /* bad ends: one sentence, no secret, no HTML */
+	const char *detail;            /* bad ends: one sentence, no secret, no HTML; NULL or empty: the cause's own does */
 	int upstream_status;           /* cause status; else 0 */
 	bool is_spoken;                /* a journal of frames: the last of them says this end in the dialect */
 	uint64_t events;               /* text events, … */
 	uint64_t bytes;                /* … their bytes … */
 	uint32_t crc32;                /* … and the IEEE CRC-32 of those in order */
 };
+
+static inline const char *last_word_detail(const struct last_word *word)
+{
+	return word->detail && *word->detail ? word->detail : cause_row(word->cause)->sentence;
+}
 
 struct journal;
 
@@ -39,7 +44,8 @@ MUST enum cause journal_append(struct journal *j, enum journal_kind kind, span t
 /* Writer, for a journal of frames: a browser that reads the stream is told one more event, of this text. */
 void journal_tell(struct journal *j, enum journal_kind kind, span text);
 
-/* Writer: the last thing that happens to a journal. word->events, bytes and crc32 are filled in here. */
+/* Writer: the last thing that happens to a journal. word->events, bytes and crc32 are filled in here, and its detail is
+ * copied; where there is no memory for it, the journal's is empty. It is never NULL. */
 void journal_seal(struct journal *j, const struct last_word *word);
 
 /* Any thread. */

@@ -55,7 +55,7 @@ static void read_body(const struct how *how, span body, struct buf *out)
 	}
 	reader_flush(&r);
 	take(&r, out);
-	buf_put(out, span_of(&r.seen, sizeof r.seen));
+	put_seen(out, &r.seen);
 	check_failure(&r);
 	reader_finish(&r);
 	sse_finish(&p);

@@ -21,7 +21,7 @@ static void read_body(const struct dialect *dialect, span body, size_t step, str
 	}
 	reader_flush(&r);
 	take(&r, out);
-	buf_put(out, span_of(&r.seen, sizeof r.seen));
+	put_seen(out, &r.seen);
 	reader_finish(&r);
 	sse_finish(&p);
 }

@@ -28,8 +28,17 @@ static inline void check_seen(const struct seen *s)
 	check_word(s->finish, sizeof s->finish);
 	check_word(s->error_type, sizeof s->error_type);
 	check_word(s->error_code, sizeof s->error_code);
-	check_word(s->error_message, sizeof s->error_message);
-	check_word(s->why, sizeof s->why);
+	check_word(s->error_message, DIALECT_SENTENCE);
+	check_word(s->why, DIALECT_SENTENCE);
+}
+
+/* All of it, to be compared: the sentences, then everything but where they lie. */
+static inline void put_seen(struct buf *out, const struct seen *s)
+{
+	struct seen rest = *s;
+	buf_printf(out, "%s|%s|", s->error_message, s->why);
+	rest.error_message = rest.why = NULL;
+	buf_put(out, span_of(&rest, sizeof rest));
 }
 
 static inline void take(struct reader *r, struct buf *out)

@@ -1,9 +1,10 @@
 /* From an HTTP request to an ended generation.
  *
- * The clocks are alarms that only say that a time has come; the generation judges them like any other evidence. `idle`
- * is fed by what the dialect calls an event, never by bytes: a server that sends comments for an hour has said
- * nothing. `first_event` waits for an event with meaning; behind the embedded model's queue it starts when the queue
- * is left.
+ * The clocks are alarms that only say that a time has come; the generation judges them like any other evidence.
+ * `connect`, `first_event` and `idle` follow one another, so one alarm is enough for them, and the phase tells which it
+ * is; `total` has its own. `idle` is fed by what the dialect calls an event, never by bytes: a server that sends comments
+ * for an hour has said nothing. `first_event` waits for an event with meaning; behind the embedded model's queue it starts
+ * when the queue is left.
  *
  * Until an upstream has answered 200 the route's next one may be asked instead; what the first one was asked is kept for
  * that (struct run_spare), and only then.
@@ -38,9 +39,7 @@ static void drop_spare(struct run *r)
 static void stop(struct run *r)
 {
 	drop_spare(r);
-	alarm_clear(&r->connect);
-	alarm_clear(&r->first_event);
-	alarm_clear(&r->idle);
+	alarm_clear(&r->clock);
 	alarm_clear(&r->total);
 	struct fetch *fetch = r->fetch;
 	r->fetch = NULL;
@@ -51,10 +50,14 @@ static void stop(struct run *r)
 		fetch_cancel(fetch);
 }
 
-static void set(struct alarm *a, uint64_t ms)
+/* Winds the phase's clock, from now on; 0 is off. */
+static void enter(struct run *r, enum run_phase phase, uint64_t ms)
 {
+	r->phase = phase;
 	if (ms)
-		alarm_set(a, ms);
+		alarm_set(&r->clock, ms);
+	else
+		alarm_clear(&r->clock);
 }
 
 static void wind_clocks(struct run *r)
@@ -62,17 +65,13 @@ static void wind_clocks(struct run *r)
 	struct generation *g = r->generation;
 	if (g->began && !r->began_ns) {
 		r->began_ns = clock_ns();
-		alarm_clear(&r->first_event);
-		set(&r->idle, r->route->idle_ms);
+		enter(r, RUN_READS, r->route->idle_ms);
 	} else if (g->began && r->fed != g->fed)
-		set(&r->idle, r->route->idle_ms);
+		enter(r, RUN_READS, r->route->idle_ms);
 	r->fed = g->fed;
-	if (!g->began && (g->queue > 0) != r->in_queue) {
-		r->in_queue = g->queue > 0;
-		alarm_clear(&r->first_event);
-		if (!r->in_queue)
-			set(&r->first_event, r->route->first_event_ms);
-	}
+	bool queues = g->queue > 0;
+	if (!g->began && queues != (r->phase == RUN_QUEUES))
+		enter(r, queues ? RUN_QUEUES : RUN_WAITS, queues ? 0 : r->route->first_event_ms);
 }
 
 /* Once after everything that may have changed the generation. */
@@ -91,8 +90,7 @@ static void on_connected(void *owner)
 {
 	struct run *r = owner;
 	r->connected_ns = clock_ns();
-	alarm_clear(&r->connect);
-	set(&r->first_event, r->route->first_event_ms);
+	enter(r, RUN_WAITS, r->route->first_event_ms);
 }
 
 static bool try_next(struct run *r);
@@ -156,8 +154,7 @@ static bool try_next(struct run *r)
 	if (r->fetch)
 		fetch_cancel(r->fetch);
 	r->fetch = next;
-	alarm_clear(&r->first_event);
-	set(&r->connect, r->route->connect_ms);
+	enter(r, RUN_CONNECTS, r->route->connect_ms);
 	return true;
 }
 
@@ -169,9 +166,8 @@ static void time_out(struct run *r, enum cause cause, uint64_t ms, const char *s
 	look(r);
 }
 
-static void on_connect_timeout(void *owner)
+static void end_connecting(struct run *r)
 {
-	struct run *r = owner;
 	char why[300], detail[400];
 	enum cause cause = fetch_stalled(r->fetch, why, sizeof why);
 	snprintf(detail, sizeof detail, "No connection to the model server within %g s: %s.",
@@ -185,17 +181,23 @@ static void on_connect_timeout(void *owner)
 	look(r);
 }
 
-static void on_first_event_timeout(void *owner)
+static void on_phase_timeout(void *owner)
 {
 	struct run *r = owner;
-	time_out(r, CAUSE_FIRST_EVENT_TIMEOUT, r->route->first_event_ms,
-		"The model server did not begin its answer within %g s.");
-}
-
-static void on_idle_timeout(void *owner)
-{
-	struct run *r = owner;
-	time_out(r, CAUSE_IDLE_TIMEOUT, r->route->idle_ms, "The model server sent nothing of the answer for %g s.");
+	switch (r->phase) {
+	case RUN_CONNECTS:
+		end_connecting(r);
+		break;
+	case RUN_WAITS:
+		time_out(r, CAUSE_FIRST_EVENT_TIMEOUT, r->route->first_event_ms,
+			"The model server did not begin its answer within %g s.");
+		break;
+	case RUN_READS:
+		time_out(r, CAUSE_IDLE_TIMEOUT, r->route->idle_ms, "The model server sent nothing of the answer for %g s.");
+		break;
+	case RUN_QUEUES:
+		break;
+	}
 }
 
 static void on_total_timeout(void *owner)
@@ -206,9 +208,7 @@ static void on_total_timeout(void *owner)
 
 static void init_clocks(struct run *r, struct loop *l)
 {
-	alarm_init(&r->connect, l, on_connect_timeout, r);
-	alarm_init(&r->first_event, l, on_first_event_timeout, r);
-	alarm_init(&r->idle, l, on_idle_timeout, r);
+	alarm_init(&r->clock, l, on_phase_timeout, r);
 	alarm_init(&r->total, l, on_total_timeout, r);
 }
 
@@ -238,8 +238,9 @@ void run_start(struct run *r, struct pool *p, const struct fetch_request *reques
 		r->ended_ns = r->started_ns;
 		return;
 	}
-	set(&r->connect, r->route->connect_ms);
-	set(&r->total, r->route->total_ms);
+	enter(r, RUN_CONNECTS, r->route->connect_ms);
+	if (r->route->total_ms)
+		alarm_set(&r->total, r->route->total_ms);
 }
 
 /* What is left of a clock that began then. */
@@ -257,7 +258,8 @@ void run_adopt(struct run *r, struct pool *p, const struct run_answer *answer)
 	r->connected_ns = answer->connected_ns;
 	r->fetch = answer->fetch;
 	fetch_set_owner(r->fetch, &events, r);
-	set_since(&r->first_event, r->route->first_event_ms, r->connected_ns);
+	r->phase = RUN_WAITS;
+	set_since(&r->clock, r->route->first_event_ms, r->connected_ns);
 	set_since(&r->total, r->route->total_ms, r->started_ns);
 	on_head(r, answer->head);
 	if (answer->so_far.n && !r->generation->ended)
@@ -274,7 +276,8 @@ void run_end(struct run *r, enum cause cause, const char *detail)
 
 int64_t run_idle_ms(const struct run *r)
 {
-	return r->idle.set ? (int64_t)(r->route->idle_ms + clock_ms() - r->idle.due_ms) : -1;
+	bool idles = r->phase == RUN_READS && r->clock.set;
+	return idles ? (int64_t)(r->route->idle_ms + clock_ms() - r->clock.due_ms) : -1;
 }
 
 void run_finish(struct run *r) { stop(r); }

@@ -21,9 +21,10 @@ struct run {
 	struct run_spare *spare; /* what the next upstream is asked, while there is one */
 	size_t attempt;          /* which upstream of the route */
 	struct fetch *fetch;
-	struct alarm connect, first_event, idle, total;
+	enum run_phase { RUN_CONNECTS, RUN_WAITS, RUN_QUEUES, RUN_READS } phase;
+	struct alarm clock;   /* of the phase: connect, first_event, none, idle */
+	struct alarm total;
 	uint64_t fed;
-	bool in_queue;
 };
 
 /* The request's strings are copied. The generation may end at once, but on_change is called later. Where the route has

@@ -8,9 +8,9 @@
 
 struct buf {
 	char *p;
-	size_t n;   /* bytes in use */
-	size_t cap; /* bytes allocated */
-	bool failed;
+	size_t n;        /* bytes in use */
+	size_t cap : 63; /* bytes allocated; an open stream holds two dozen bufs, so the flag gets no word of its own */
+	bool failed : 1;
 };
 
 static inline span buf_span(const struct buf *b) { return (span){b->p, b->n}; }

@@ -1,4 +1,4 @@
-"""Measures what an event costs on its way through a proxy: `make bench`, or `make bench ARGS=--quick` for a minute.
+"""Measures what an event costs on its way through a proxy: `make bench`, or `make bench ARGS=--quick` for some minutes.
 
 Every figure is taken in rounds in which all contenders take their turn, in an order that moves on from round to round,
 and is compared with the bare relay of the same round, because a machine's speed changes while it is measured. Each
@@ -178,7 +178,7 @@ def machine():
 def main():
     all_parts = [*PARTS, "fanout", "storm", "model"]
     options = argparse.ArgumentParser(description="what an event costs on its way through a proxy")
-    options.add_argument("--quick", action="store_true", help="a minute; figures to look at, not to publish")
+    options.add_argument("--quick", action="store_true", help="some minutes; figures to look at, not to publish")
     options.add_argument("--rounds", type=int, help="interleaved rounds")
     options.add_argument("--only", default=",".join(all_parts), help="of " + ",".join(all_parts))
     options.add_argument("--who", default="", help="contenders whose names hold this, and the floor")

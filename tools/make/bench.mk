@@ -1,5 +1,5 @@
 # What an event costs on its way through lastword, and through what one would use instead. A program, never a test:
-# figures of a shared machine pass and fail nothing. ARGS=--quick takes a minute, ARGS=--write puts the results into
+# figures of a shared machine pass and fail nothing. ARGS=--quick takes some minutes, ARGS=--write puts the results into
 # docs/figures.md; `python3 tests/bench/bench.py --help` names the rest.
 
 bench_flags := -std=c17 -D_GNU_SOURCE -O2 -g $(WARN)
@@ -33,7 +33,7 @@ bench_model := $(if $(findstring --only,$(ARGS)),$(findstring model,$(ARGS)),mod
 bench-programs: $B/lastword build/bench/load build/bench/relay $(if $(shell command -v go),build/bench/goproxy)
 bench-programs: $(if $(bench_model),$B/lastword-model build/bench/llama-batched-bench model)
 
-bench: ## measure against a bare relay, nginx, HAProxy and a Go proxy (ARGS=--quick: a minute)
+bench: ## measure against a bare relay, nginx, HAProxy and a Go proxy, and llama.cpp (ARGS=--quick: some minutes)
 	@tools/phase "setting up" tools/setup bench
 	@tools/phase "building" $(SUBMAKE) -s bench-programs ARGS="$(ARGS)"
 	@LASTWORD=$B/lastword python3 tests/bench/bench.py $(ARGS)

@@ -10,4 +10,3 @@
 
 bool config_later_always(const struct node *n) { return true; }
 bool config_later_filled_list(const struct node *n) { return n->child != NULL; }
-bool config_later_true(const struct node *n) { return span_is_nocase(n->text, "true"); }

@@ -164,7 +164,6 @@ extern const struct option_type config_place_path, config_place_upstreams, confi
 
 bool config_later_always(const struct node *n);
 bool config_later_filled_list(const struct node *n);
-bool config_later_true(const struct node *n);
 
 /* Appends a quoted JSON string that YAML reads back as the same text. */
 void config_json_put_string(struct buf *out, span text);

@@ -59,6 +59,16 @@ static bool check_grace(struct rule *r)
 		(unsigned long long)retry_ms, (unsigned long long)(GRACE_RETRIES * retry_ms));
 }
 
+static bool check_attach_retries(struct rule *r)
+{
+	uint64_t retry_ms = r->b->config->retry_ms, grace_ms = r->route->grace_ms;
+	if (!r->route->attach_retries || grace_ms / GRACE_RETRIES >= retry_ms)
+		return true;
+	return config_complain(r->b->complaint, blame(of_route(r, "grace"), of_route(r, "attach_retries"), r->at),
+		"attach_retries: true, but with grace %llu ms a retry would come back too late, expected grace: never or at least "
+		"%llu ms", (unsigned long long)grace_ms, (unsigned long long)(GRACE_RETRIES * retry_ms));
+}
+
 static const char *dialect_name_of(const struct upstream *u)
 {
 	return u->is_model ? "openai-chat" : dialect_by_path(u->url.path).name;
@@ -131,7 +141,7 @@ bool config_rules_route(struct binding *b, const struct node *route, const struc
 {
 	struct rule r = {.b = b, .route = b->route, .said = said_rows, .at = route};
 	return check_path_is_new(&r) && check_upstreams_alike(&r) && settle_model_dialect(&r) && check_request(&r) && check_auth(&r) &&
-		check_end_marker(&r) && check_grace(&r);
+		check_end_marker(&r) && check_grace(&r) && check_attach_retries(&r);
 }
 
 static bool check_model_exists(struct binding *b)

@@ -25,6 +25,11 @@ MUST bool streams_place(struct exchange *x, struct buf *storage, span *place);
 
 /* passthrough.c: any method on a passthrough route. */
 void passthrough(struct worker *w, struct exchange *x, const struct route *route);
+/* The same, its body being here already; a loan. */
+void passthrough_whole(struct worker *w, struct exchange *x, struct config *config, const struct route *route, span body);
+/* Such a request goes on without its client, and its answer has not begun. Asking keeps it alive for another `grace`. */
+struct retry_key;
+MUST bool passthrough_pends(struct worker *w, const struct retry_key *key);
 /* Ends all of them, visibly. */
 void passthrough_break_all(struct worker *w);
 

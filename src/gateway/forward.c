@@ -31,6 +31,15 @@ static bool is_credential(span name)
 	return false;
 }
 
+void forward_put_credentials(const struct http_head *head, struct buf *out)
+{
+	for (size_t i = 0; i < head->fields_n; i++)
+		if (is_credential(head->fields[i].name)) {
+			buf_put(out, head->fields[i].value);
+			buf_put_byte(out, '\n');
+		}
+}
+
 static bool stays_here(const struct route *route, const struct http_head *head, span name)
 {
 	return headers_is_hop_by_hop(head, name) || span_is_nocase(name, "host") || span_is_nocase(name,

@@ -10,6 +10,9 @@ void forward_put_target(const struct route *route, const struct upstream *u, con
 	struct buf *out);
 void forward_put_fields(const struct route *route, const struct dialect *d, const struct exchange *x, struct buf *out);
 
+/* What the client says of who it is: to tell callers apart. */
+void forward_put_credentials(const struct http_head *head, struct buf *out);
+
 /* The answer's fields, given to the exchange; all but Content-Type when that waits. */
 void forward_answer_fields(struct exchange *x, const struct http_head *head, bool with_type);
 

@@ -160,7 +160,7 @@ static void routes(struct buf *out, struct metrics *m, const struct labels *l)
 
 void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l, uint64_t journal_bytes)
 {
-	static const char *const results[] = {"live", "kept", "forgotten", "ended"}, *const ways[] = {"id", "key"},
+	static const char *const results[] = {"live", "kept", "forgotten", "ended"}, *const ways[] = {"id", "key", "retry"},
 		*const ends[] = {"clean", "cut"};
 	const struct metrics *m = sum;
 	routes(out, sum, l);

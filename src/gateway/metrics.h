@@ -16,7 +16,7 @@ struct histogram {
 };
 
 enum resume_result { RESUME_LIVE, RESUME_KEPT, RESUME_FORGOTTEN, RESUME_ENDED, RESUMES };
-enum attached_by { ATTACHED_BY_ID, ATTACHED_BY_KEY, ATTACHED_WAYS };
+enum attached_by { ATTACHED_BY_ID, ATTACHED_BY_KEY, ATTACHED_BY_RETRY, ATTACHED_WAYS };
 enum piped_end { PIPED_CLEAN, PIPED_CUT, PIPED_ENDS };
 
 struct route_metrics {

@@ -22,23 +22,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "gateway/asking.h"
 #include "gateway/forward.h"
 #include "gateway/guard.h"
+#include "gateway/recognise.h"
+#include "gateway/retry.h"
 #include "gateway/stream.h"
 #include "gateway/viewer.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { AHEAD_BYTES = 256 * 1024 }; /* a longer first event is no token of anybody's */
-
-/* An event stream of an unknown dialect, up to its first event with data. */
-struct ahead {
-	struct sse sse;
-	struct buf bytes;
-	char *content_type;
-};
 
 struct pipe {
 	LIST_ENTRY(pipe) link;
@@ -47,35 +40,31 @@ struct pipe {
 	const struct route *route;
 	struct exchange *exchange;
 	struct fetch *fetch;
-	struct alarm connect, first_event, total;
+	struct alarm connect, first_event, total, alone;
 	uint64_t started_ns, connected_ns;
 	size_t attempt;        /* which upstream of the route */
 	const struct dialect *dialect; /* NULL: not known */
 	struct asking asking;
 	struct buf kept;       /* the request's body so far, if keeps */
-	bool keeps, merges, has_body, body_whole;
+	bool keeps, merges, waits, has_body, body_whole; /* waits: the request is sent when its body is whole */
+	bool wants_stream;     /* known when the body is whole */
+	EVP_MD_CTX *digest;    /* attach_retries: of the body so far */
+	struct retry_key key;  /* … and when it is whole */
+	char peer[64];
 	struct ahead *ahead;   /* while the dialect is looked for */
 	int status;            /* of the answer … */
 	int64_t length;        /* … and how long it is, or -1; when ahead */
 	bool begun;
 };
 
-static void free_ahead(struct ahead *a)
-{
-	if (!a)
-		return;
-	sse_finish(&a->sse);
-	buf_finish(&a->bytes);
-	free(a->content_type);
-	free(a);
-}
-
 static void free_pipe(void *memory)
 {
 	struct pipe *p = memory;
-	free_ahead(p->ahead);
+	ahead_destroy(p->ahead);
 	asking_finish(&p->asking);
 	buf_finish(&p->kept);
+	EVP_MD_CTX_free(p->digest);
+	buf_finish(&p->key.scope);
 	config_drop(p->config);
 	free(p);
 }
@@ -85,6 +74,7 @@ static void close_pipe(struct pipe *p)
 	alarm_clear(&p->connect);
 	alarm_clear(&p->first_event);
 	alarm_clear(&p->total);
+	alarm_clear(&p->alone);
 	LIST_REMOVE(p, link);
 	if (p->fetch)
 		fetch_cancel(p->fetch);
@@ -130,9 +120,9 @@ static void fail(struct pipe *p, enum cause cause, const char *detail)
 	log_failure(p, cause, detail);
 	p->worker->metrics.piped[PIPED_CUT]++;
 	close_pipe(p);
-	if (begun)
+	if (x && begun)
 		exchange_break(x);
-	else
+	else if (x)
 		refuse(x, d, cause, detail);
 }
 
@@ -143,7 +133,7 @@ static bool ask(struct pipe *p);
 /* The next upstream of the route is asked, if the request can still be sent to it as it was to the first. */
 static bool try_next(struct pipe *p, enum cause cause, const char *detail)
 {
-	if (p->attempt + 1 >= p->route->upstreams || (p->has_body && !p->keeps))
+	if (!p->exchange || p->attempt + 1 >= p->route->upstreams || (p->has_body && !p->keeps))
 		return false;
 	log_failure(p, cause, detail);
 	if (p->fetch)
@@ -171,6 +161,20 @@ static void on_connected(void *owner)
 
 /* The answer: a stream. */
 
+/* So that a retry finds it. The newest of two that ask the same is what a retry means. */
+static void put_on_shelf(struct pipe *p, struct stream *s)
+{
+	char key[2 * RETRY_DIGEST + 1];
+	if (!p->digest || !p->body_whole)
+		return;
+	retry_print_key(&p->key, key);
+	struct stream *other = stream_find_key(p->worker, buf_span(&p->key.scope), span_str(key));
+	if (other)
+		shelf_release_key(&other->entry);
+	if (shelf_take_key(&s->entry, buf_span(&p->key.scope), span_str(key), p->key.digest) != CAUSE_NONE)
+		log_say(LOG_WARN, "no_memory", "a stream cannot be found by a retry");
+}
+
 /* so_far: bytes of the answer's body that came before this was known. */
 static void become_stream(struct pipe *p, const struct http_head *head, span so_far)
 {
@@ -186,14 +190,19 @@ static void become_stream(struct pipe *p, const struct http_head *head, span so_
 	};
 	struct stream *s = stream_start(w, &(struct stream_plan){.config = p->config, .route = r, .rules = &rules,
 		.fetch = p->fetch, .head = head, .so_far = so_far, .started_ns = p->started_ns, .connected_ns = p->connected_ns,
-		.peer = exchange_peer(x)});
+		.peer = p->peer});
 	if (!s) {
 		fail(p, CAUSE_OVERLOADED, NULL);
 		return;
 	}
 	p->fetch = NULL;
+	put_on_shelf(p, s);
 	close_pipe(p);
-	viewer_open_held(x, stream_admit(s, w, NULL), hold_ms, headers_get(head, "content-type"));
+	struct audience *a = stream_admit(s, w, NULL);
+	if (x)
+		viewer_open_held(x, a, hold_ms, headers_get(head, "content-type"));
+	else
+		audience_left(a); /* grace runs until a retry comes */
 }
 
 /* The answer: a pipe. */
@@ -225,58 +234,13 @@ static void put_piece(struct pipe *p, span piece)
 
 /* The answer: which of the two. */
 
-static bool is_type(const struct http_head *head, const char *type)
-{
-	return span_is_nocase(headers_media_type(headers_get(head, "content-type")), type);
-}
-
-static bool has_events(const struct http_head *head)
-{
-	return is_type(head, "text/event-stream") || is_type(head, "application/x-ndjson");
-}
-
-static bool wants_stream(const struct pipe *p)
-{
-	const struct url_target *t = exchange_target(p->exchange);
-	return p->has_body && dialect_wants_stream(p->dialect, t->path, t->query, p->asking.stream);
-}
-
-/* The Model Context Protocol speaks in event streams that answer no question. */
-static bool is_mcp(const struct pipe *p, const struct http_head *answer)
-{
-	const struct http_head *head = exchange_head(p->exchange);
-	return headers_get(head, "mcp-protocol-version").p || headers_get(head, "mcp-session-id").p ||
-	       headers_get(answer, "mcp-session-id").p;
-}
-
-static bool is_stream(const struct pipe *p, const struct http_head *head)
-{
-	if (head->status != 200 || !p->dialect || exchange_is_head(p->exchange))
-		return false;
-	bool fits = p->dialect->syntax == SSE_NDJSON ? is_type(head, "application/x-ndjson") : is_type(head,
-		"text/event-stream");
-	return fits || wants_stream(p);
-}
-
-static bool may_be_stream(const struct pipe *p, const struct http_head *head)
-{
-	span coding = headers_get(head, "content-encoding");
-	return head->status == 200 && !p->dialect && has_events(head) && !coding.n && !is_mcp(p, head) &&
-	       span_is(exchange_head(p->exchange)->method, "POST");
-}
-
 static void look_ahead(struct pipe *p, const struct http_head *head)
 {
-	span type = headers_get(head, "content-type");
-	struct ahead *a = calloc(1, sizeof *a);
-	if (!a || !(a->content_type = strndup(type.p, type.n))) {
-		free(a);
+	p->ahead = ahead_create(head);
+	if (p->ahead)
+		alarm_set(&p->first_event, p->config->hold_ms);
+	else
 		fail(p, CAUSE_OVERLOADED, NULL);
-		return;
-	}
-	p->ahead = a;
-	sse_init(&a->sse, is_type(head, "text/event-stream") ? SSE_EVENT_STREAM : SSE_NDJSON, AHEAD_BYTES);
-	alarm_set(&p->first_event, p->config->hold_ms);
 }
 
 /* No dialect that is known here. */
@@ -288,7 +252,7 @@ static void give_up_looking(struct pipe *p)
 	begin_pipe(p, p->status, a->content_type, p->length);
 	if (a->bytes.n)
 		put_piece(p, buf_span(&a->bytes));
-	free_ahead(a);
+	ahead_destroy(a);
 }
 
 static void found(struct pipe *p, const struct dialect *d)
@@ -299,42 +263,39 @@ static void found(struct pipe *p, const struct dialect *d)
 	p->ahead = NULL;
 	p->dialect = d;
 	become_stream(p, &head, buf_span(&a->bytes));
-	free_ahead(a);
-}
-
-/* True when the first event with data came: *guess says what it looks like. */
-static bool look_at(struct ahead *a, span piece, struct dialect_guess *guess)
-{
-	for (;;)
-		switch (sse_next(&a->sse, &piece)) {
-		case SSE_MORE:
-			return false;
-		case SSE_COMMENT:
-			break;
-		case SSE_EVENT:
-			if (!a->sse.event.has_data)
-				break;
-			*guess = dialect_by_event(a->sse.syntax, &a->sse.event);
-			return true;
-		case SSE_TOO_LARGE:
-		case SSE_NO_MEMORY:
-			*guess = (struct dialect_guess){0};
-			return true;
-		}
+	ahead_destroy(a);
 }
 
 static void take_ahead(struct pipe *p, span piece)
 {
-	struct ahead *a = p->ahead;
-	struct dialect_guess guess;
-	buf_put(&a->bytes, piece);
-	bool has_found = look_at(a, piece, &guess);
-	if (a->bytes.failed)
+	const struct dialect *d;
+	bool is_decided = ahead_take(p->ahead, piece, &d);
+	if (p->ahead->bytes.failed)
 		fail(p, CAUSE_OVERLOADED, NULL);
-	else if (has_found && guess.dialect)
-		found(p, guess.dialect);
-	else if (has_found || a->bytes.n > AHEAD_BYTES)
+	else if (is_decided && d)
+		found(p, d);
+	else if (is_decided)
 		give_up_looking(p);
+}
+
+static void pass_on(struct pipe *p, const struct http_head *head)
+{
+	enum recognised what = recognise_answer(p->dialect, p->wants_stream, p->exchange, head);
+	p->status = head->status;
+	if (!p->exchange && what != RECOGNISED_STREAM) {
+		close_pipe(p); /* nobody is left to whom it could be piped */
+		return;
+	}
+	if (p->exchange) {
+		p->length = length_of(p, head);
+		forward_answer_fields(p->exchange, head, what == RECOGNISED_PIPE);
+	}
+	if (what == RECOGNISED_STREAM)
+		become_stream(p, head, (span){0});
+	else if (what == RECOGNISED_PERHAPS)
+		look_ahead(p, head);
+	else
+		begin_pipe(p, head->status, NULL, p->length);
 }
 
 static void on_head(void *owner, const struct http_head *head)
@@ -349,18 +310,7 @@ static void on_head(void *owner, const struct http_head *head)
 		return;
 	}
 	alarm_clear(&p->first_event);
-	p->status = head->status;
-	p->length = length_of(p, head);
-	if (is_stream(p, head)) {
-		forward_answer_fields(p->exchange, head, false);
-		become_stream(p, head, (span){0});
-	} else if (may_be_stream(p, head)) {
-		forward_answer_fields(p->exchange, head, false);
-		look_ahead(p, head);
-	} else {
-		forward_answer_fields(p->exchange, head, true);
-		begin_pipe(p, head->status, NULL, p->length);
-	}
+	pass_on(p, head);
 }
 
 static void on_body(void *owner, span piece)
@@ -392,7 +342,8 @@ static void on_end(void *owner, enum fetch_end how, const char *detail)
 static void on_fetch_room(void *owner)
 {
 	struct pipe *p = owner;
-	exchange_pause_body(p->exchange, false);
+	if (p->exchange)
+		exchange_pause_body(p->exchange, false);
 }
 
 static const struct fetch_events fetch_events = {on_connected, on_head, on_body, on_end, on_fetch_room};
@@ -408,7 +359,7 @@ static bool ask(struct pipe *p)
 	forward_put_fields(p->route, p->dialect, p->exchange, &fields);
 	struct fetch_request request = {
 		.upstream = u, .method = head->method, .target = buf_span(&target), .fields = buf_span(&fields),
-		.body_follows = p->has_body, .length = p->merges ? (int64_t)p->kept.n : head->framing == HTTP_LENGTH
+		.body_follows = p->has_body, .length = p->waits ? (int64_t)p->kept.n : head->framing == HTTP_LENGTH
 			? (int64_t)head->length : -1,
 	};
 	if (!target.failed && !fields.failed)
@@ -442,9 +393,11 @@ static void on_request_body(void *owner, span piece)
 {
 	struct pipe *p = owner;
 	asking_read(&p->asking, piece, false);
+	if (p->digest)
+		EVP_DigestUpdate(p->digest, piece.p, piece.n);
 	if (p->keeps)
 		buf_put(&p->kept, piece);
-	if (p->merges)
+	if (p->waits)
 		return;
 	if (p->keeps && (p->kept.failed || p->kept.n > p->config->retry_body_bytes))
 		keep_no_more(p);
@@ -475,9 +428,12 @@ static void on_request_end(void *owner)
 	if (p->merges && !p->kept.failed)
 		merge(p);
 	asking_read(&p->asking, (span){0}, true);
+	p->wants_stream = recognise_wants_stream(p->dialect, p->exchange, &p->asking);
+	if (p->digest)
+		EVP_DigestFinal_ex(p->digest, p->key.digest, NULL);
 	if (p->kept.failed)
 		fail(p, CAUSE_OVERLOADED, NULL);
-	else if (p->merges)
+	else if (p->waits)
 		ask_or_fail(p);
 	else if (p->fetch)
 		fetch_put_end(p->fetch);
@@ -490,9 +446,20 @@ static void on_room(void *owner)
 		fetch_pause(p->fetch, false);
 }
 
+/* Its client is expected back: an SDK repeats by itself what broke before it was answered. */
+static bool goes_on_alone(const struct pipe *p)
+{
+	return p->digest && p->body_whole && p->wants_stream && p->fetch && !p->begun && !p->ahead && p->route->grace_ms;
+}
+
 static void on_gone(void *owner)
 {
 	struct pipe *p = owner;
+	if (goes_on_alone(p)) {
+		p->exchange = NULL;
+		alarm_set(&p->alone, p->route->grace_ms);
+		return;
+	}
 	p->worker->metrics.piped[PIPED_CUT]++;
 	close_pipe(p);
 }
@@ -520,7 +487,7 @@ static void on_first_event_timeout(void *owner)
 		give_up_looking(p);
 		return;
 	}
-	if (!wants_stream(p))
+	if (!p->wants_stream)
 		return;
 	snprintf(detail, sizeof detail, "The model server did not begin its answer within %g s.",
 		p->route->first_event_ms / 1000.0);
@@ -534,28 +501,22 @@ static uint64_t body_limit(const struct config *c)
 	return c->limits.body_bytes ? c->limits.body_bytes : UINT64_MAX;
 }
 
-static const struct dialect *dialect_of(const struct route *r, const struct exchange *x)
+static void on_alone_too_long(void *owner) { fail(owner, CAUSE_ABANDONED, NULL); }
+
+static bool merges(const struct pipe *p)
 {
-	if (!r->dialect_auto)
-		return r->dialect;
-	return dialect_by_path(exchange_target(x)->path).dialect;
+	span type = headers_media_type(headers_get(exchange_head(p->exchange), "content-type"));
+	return p->has_body && p->route->request && span_is_nocase(type, "application/json");
 }
 
 static void begin(struct pipe *p)
 {
-	const struct http_head *head = exchange_head(p->exchange);
-	const struct route *r = p->route;
-	bool is_json = is_type(head, "application/json");
-	p->has_body = head->framing != HTTP_NO_BODY;
-	p->merges = p->has_body && is_json && r->request;
-	p->keeps = p->has_body && (p->merges || (r->upstreams > 1 && p->config->retry_body_bytes));
-	if (!p->merges && !ask(p)) {
+	p->has_body = exchange_head(p->exchange)->framing != HTTP_NO_BODY;
+	p->merges = p->waits = merges(p);
+	p->keeps = p->has_body && (p->waits || (p->route->upstreams > 1 && p->config->retry_body_bytes));
+	if (!p->waits && !ask(p))
 		fail(p, CAUSE_OVERLOADED, NULL);
-		return;
-	}
-	if (r->total_ms)
-		alarm_set(&p->total, r->total_ms);
-	if (p->has_body)
+	else if (p->has_body)
 		exchange_read_body(p->exchange, body_limit(p->config));
 }
 
@@ -564,9 +525,49 @@ static bool has_room(struct worker *w, struct exchange *x, const struct route *r
 	if (!worker_is_full(w))
 		return true;
 	bool draining = worker_is_draining(w);
-	refuse(x, dialect_of(route, x), draining ? CAUSE_SHUTDOWN : CAUSE_OVERLOADED, draining
+	refuse(x, recognise_dialect(route, x), draining ? CAUSE_SHUTDOWN : CAUSE_OVERLOADED, draining
 		? "The gateway is shutting down; ask again in a moment." : "The gateway takes no new work now; ask again in a moment.");
 	return false;
+}
+
+/* Without memory for it a retry will not find this request. */
+static void watch_digest(struct pipe *p)
+{
+	retry_put_scope(p->route, p->exchange, &p->key.scope);
+	p->digest = EVP_MD_CTX_new();
+	if (p->digest && (p->key.scope.failed || !EVP_DigestInit_ex(p->digest, EVP_sha256(), NULL))) {
+		EVP_MD_CTX_free(p->digest);
+		p->digest = NULL;
+	}
+}
+
+/* NULL: there was no memory, and the exchange is answered. */
+static struct pipe *create(struct worker *w, struct exchange *x, struct config *config, const struct route *route)
+{
+	const char *peer = exchange_peer(x);
+	struct pipe *p = calloc(1, sizeof *p);
+	if (!p) {
+		exchange_refuse(x, 503, "overloaded", "There is no memory for this request now.");
+		return NULL;
+	}
+	*p = (struct pipe){.worker = w, .config = config_hold(config), .route = route, .exchange = x,
+		.started_ns = clock_ns(), .dialect = recognise_dialect(route, x)};
+	memcpy(p->peer, peer, strnlen(peer, sizeof p->peer - 1));
+	asking_init(&p->asking);
+	LIST_INSERT_HEAD(&w->pipes, p, link);
+	alarm_init(&p->connect, &w->loop, on_connect_timeout, p);
+	alarm_init(&p->first_event, &w->loop, on_first_event_timeout, p);
+	alarm_init(&p->total, &w->loop, on_total_timeout, p);
+	alarm_init(&p->alone, &w->loop, on_alone_too_long, p);
+	exchange_set_owner(x, &exchange_events, p);
+	exchange_set_write_timeout(x, route->write_timeout_ms);
+	if (route->half_close)
+		exchange_tolerate_half_close(x);
+	if (route->total_ms)
+		alarm_set(&p->total, route->total_ms);
+	if (route->attach_retries && p->dialect)
+		watch_digest(p);
+	return p;
 }
 
 void passthrough(struct worker *w, struct exchange *x, const struct route *route)
@@ -578,23 +579,36 @@ void passthrough(struct worker *w, struct exchange *x, const struct route *route
 		exchange_refuse_and_close(x, 413, "body_too_large", "The request's body is larger than limits.body allows.");
 		return;
 	}
-	struct pipe *p = calloc(1, sizeof *p);
-	if (!p) {
-		exchange_refuse(x, 503, "overloaded", "There is no memory for this request now.");
+	if (retry_is_one(route, head)) {
+		retry_open(w, x, route);
 		return;
 	}
-	*p = (struct pipe){.worker = w, .config = config_hold(w->config), .route = route, .exchange = x,
-		.started_ns = clock_ns(), .dialect = dialect_of(route, x)};
-	asking_init(&p->asking);
-	LIST_INSERT_HEAD(&w->pipes, p, link);
-	alarm_init(&p->connect, &w->loop, on_connect_timeout, p);
-	alarm_init(&p->first_event, &w->loop, on_first_event_timeout, p);
-	alarm_init(&p->total, &w->loop, on_total_timeout, p);
-	exchange_set_owner(x, &exchange_events, p);
-	exchange_set_write_timeout(x, route->write_timeout_ms);
-	if (route->half_close)
-		exchange_tolerate_half_close(x);
-	begin(p);
+	struct pipe *p = create(w, x, w->config, route);
+	if (p)
+		begin(p);
+}
+
+void passthrough_whole(struct worker *w, struct exchange *x, struct config *config, const struct route *route, span body)
+{
+	struct pipe *p = create(w, x, config, route);
+	if (!p)
+		return;
+	p->has_body = p->keeps = p->waits = true;
+	p->merges = merges(p);
+	on_request_body(p, body);
+	on_request_end(p);
+}
+
+bool passthrough_pends(struct worker *w, const struct retry_key *key)
+{
+	struct pipe *p;
+	LIST_FOREACH(p, &w->pipes, link)
+		if (!p->exchange && memcmp(p->key.digest, key->digest, RETRY_DIGEST) == 0 &&
+		    span_eq(buf_span(&p->key.scope), buf_span(&key->scope))) {
+			alarm_set(&p->alone, p->route->grace_ms);
+			return true;
+		}
+	return false;
 }
 
 void passthrough_break_all(struct worker *w)

@@ -177,7 +177,6 @@ def test_E16_a_loop_of_links_and_an_unreadable_file(tmp_path):
         "tls: { cert: c.pem, key: k.pem }\n",
         "keys: [{ name: a, key: env:HOME }]\n",
         "trusted_proxies: [10.0.0.1]\n",
-        ROUTE.format("kind: passthrough, attach_retries: true"),
     ],
 )
 def test_what_is_not_built_yet_is_refused(check, text):

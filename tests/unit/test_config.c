@@ -627,11 +627,11 @@ static void test_what_this_version_lacks_is_refused(void **state)
 {
 	static const char *const once[] = {"tls: { cert: c.pem, key: k.pem }", "trusted_proxies: [10.0.0.1]",
 		"keys: [{ name: a, key: env:HOME }]"};
-	static const char *const of_route[] = {"attach_retries: true"};
 	for (size_t i = 0; i < sizeof once / sizeof *once; i++)
 		expect_complaint(once[i], "t.yaml:1:", "not in this version");
-	for (size_t i = 0; i < sizeof of_route / sizeof *of_route; i++)
-		expect_route_complaint(of_route[i], "not in this version");
+	expect_route_complaint("attach_retries: true, kind: passthrough", "a retry would come back too late");
+	config_destroy(parse_route("attach_retries: true, kind: passthrough, grace: never"));
+	config_destroy(parse_route("attach_retries: true, kind: passthrough, grace: 3s"));
 	expect_route_complaint("retry_on: 503", "expected a list of statuses");
 	expect_route_complaint("retry_on: [200]", "\"200\" is no status of an error");
 	expect_route_complaint("retry_on: [400,401,402,403,404,405,406,407,408,409,410,411,412,413,414,415,416]", "more than 16");

@@ -54,7 +54,8 @@ static void raise_descriptor_limit(struct config *c)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_cur == RLIM_INFINITY)
 		return;
-	uint64_t connections = limit.rlim_cur > 2 * spare ? limit.rlim_cur - spare : limit.rlim_cur / 2, streams = connections / 2;
+	uint64_t connections = limit.rlim_cur > 2 * spare ? limit.rlim_cur - spare : limit.rlim_cur / 2;
+	uint64_t streams = connections / 2;
 	bool cut = c->limits.connections > connections || c->limits.streams > streams;
 	if (!c->limits.connections || c->limits.connections > connections)
 		c->limits.connections = connections;

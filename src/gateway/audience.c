@@ -1,8 +1,8 @@
 /* Those who read one stream on one worker are woken together, once a turn, however many they are.
  *
  * A stream's home has an audience of its own inside the stream. For viewers of another worker there is one on the heap,
- * which that worker brings along with its first viewer, and which three letters tie to the home. `wake` goes out when the
- * journal has grown; while one is on its way another is not needed, since a pull takes all that is there. `leave`
+ * which that worker brings along with its first viewer, and which three letters tie to the home. `wake` goes out when
+ * the journal has grown; while one is on its way another is not needed, since a pull takes all that is there. `leave`
  * gathers those who have gone in the same way. `over` is the home's last word: nobody is admitted any more, the memory
  * is the worker's to free. Counting at the home and not where the viewers are is what makes `grace` and "found and
  * joined" one step: a viewer counts from the moment in which the home found the stream for it.

@@ -30,8 +30,8 @@ struct audience {
 void audience_init(struct audience *a, struct worker *w, struct stream *s);
 void audience_finish(struct audience *a);
 
-/* On its home: all viewers pull, this turn or, elsewhere, as soon as that worker can. arrived_ns: of the oldest event that
- * they have not seen; 0: there is none. */
+/* On its home: all viewers pull, this turn or, elsewhere, as soon as that worker can. arrived_ns: of the oldest event
+ * that they have not seen; 0: there is none. */
 void audience_wake(struct audience *a, uint64_t arrived_ns);
 
 /* On its worker: one that was admitted has gone, or never came. It may have been what kept the audience. */

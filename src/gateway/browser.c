@@ -239,7 +239,8 @@ static bool key_is_fine(span key)
 static bool find_key(struct start *s, struct buf *storage)
 {
 	span key = headers_get(exchange_head(s->errand.exchange), "idempotency-key");
-	if (!key.p && url_query_get(exchange_target(s->errand.exchange)->query, "idempotency_key", storage) != URL_ABSENT)
+	span query = exchange_target(s->errand.exchange)->query;
+	if (!key.p && url_query_get(query, "idempotency_key", storage) != URL_ABSENT)
 		key = storage->p ? buf_span(storage) : SPAN("");
 	s->key = key;
 	if (!key.p || key_is_fine(key))
@@ -324,7 +325,8 @@ static bool choose_route(struct start *s, json_t *root)
 	s->route = named_route(s->config, json_object_get(root, "route"));
 	json_object_del(root, "route");
 	if (!s->route)
-		exchange_refuse(s->errand.exchange, 404, "unknown_route", "\"route\" names no browser route of this gateway.");
+		exchange_refuse(s->errand.exchange, 404, "unknown_route",
+			"\"route\" names no browser route of this gateway.");
 	return s->route;
 }
 
@@ -357,8 +359,8 @@ static void free_post(void *memory)
 static void on_post_body(void *owner, span body)
 {
 	struct post *p = owner;
-	struct start s = {.errand = {.from = p->worker, .exchange = p->exchange}, .config = p->config, .route = p->route,
-		.only_makes = !p->route};
+	struct start s = {.errand = {.from = p->worker, .exchange = p->exchange}, .config = p->config,
+		.route = p->route, .only_makes = !p->route};
 	loop_free_later(&p->worker->loop, p, free_post);
 	answer_post(&s, body);
 }

@@ -6,13 +6,13 @@
  *
  * What is on another worker's shelf or list is that worker's. So when a worker cannot make room by itself, a letter
  * walks past all of them: each gives what it keeps and tells its largest stream, and the last sends it to the worker
- * that has the largest of all. It takes some turns, in which the sums may stand a little above the limit. With one worker
- * it is a call.
+ * that has the largest of all. It takes some turns, in which the sums may stand a little above the limit. With one
+ * worker it is a call.
  *
  * Invariants
  * 1. budget.live is the sum of stream.counted_memory over the live streams, budget.kept over the kept ones.
- * 2. After budget_grew, live and kept bytes fit the budget, or a walk is under way, or no live stream is left that could
- *    be ended for it.
+ * 2. After budget_grew, live and kept bytes fit the budget, or a walk is under way, or no live stream is left that
+ *    could be ended for it.
  * 3. One letter walks, or none. A walk that ended a stream is over when that is sealed, at the end of the turn: until
  *    then its memory counts as live, and another one would be ended for nothing. */
 #include "gateway/budget.h"
@@ -52,7 +52,8 @@ static void end_largest(struct worker *w, struct letter *l)
 	struct stream *victim = live(w->crew) > limit(w) ? largest(w) : NULL;
 	if (victim) {
 		victim->gives_way = true;
-		stream_end(victim, CAUSE_OVERLOADED, "The memory for streams was used up, and this was the largest one.");
+		stream_end(victim, CAUSE_OVERLOADED,
+			"The memory for streams was used up, and this was the largest one.");
 	} else
 		atomic_store(&w->crew->budget.walking, false);
 }

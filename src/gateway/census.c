@@ -1,10 +1,11 @@
-/* A worker's counters and lists are its own, so that counting costs no atomic. Who wants to see all of them sends each worker
- * a letter, and each writes down what it has, at a moment of its own: sums of counters that only grow are as true as any
- * scrape is. Nothing is kept between two censuses, and a gateway that nobody looks at pays nothing.
+/* A worker's counters and lists are its own, so that counting costs no atomic. Who wants to see all of them sends each
+ * worker a letter, and each writes down what it has, at a moment of its own: sums of counters that only grow are as
+ * true as any scrape is. Nothing is kept between two censuses, and a gateway that nobody looks at pays nothing.
  *
  * Invariants
  * 1. A part belongs to its worker from its letter's posting to its coming back, then to the asker.
- * 2. The asker goes on when `missing` is 0; an exchange whose client left is waited for all the same, and not answered. */
+ * 2. The asker goes on when `missing` is 0; an exchange whose client left is waited for all the same, but not
+ *    answered. */
 #include "gateway/census.h"
 
 #include "gateway/crew.h"

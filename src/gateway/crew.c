@@ -2,8 +2,8 @@
  *
  * Each worker is what a whole gateway with one thread would be: a loop, a listener, connections, streams, a pool, a
  * shelf. What makes them one is small. The kernel spreads connections over their listeners; an id says whose stream it
- * is; what one wants of another it says by a letter, which the other reads in its own turn. A lock around a shared shelf
- * would be fewer lines and would be taken for each event.
+ * is; what one wants of another it says by a letter, which the other reads in its own turn. A lock around a shared
+ * shelf would be fewer lines and would be taken for each event.
  *
  * What is asked of all of them alike (drain, end, stop, take a configuration) is an order: a bit in a worker's `orders`
  * and one letter for however many bits there are, so that nothing is allocated when a signal comes.
@@ -181,7 +181,8 @@ bool crew_take_config(struct crew *crew, struct config *c, void (*on_taken)(stru
 {
 	CHECK(!crew->next);
 	if (config_wants_model(c) && !crew->model) {
-		snprintf(why, why_bytes, "a route wants the embedded model, which was not started: that needs a restart");
+		snprintf(why, why_bytes,
+			"a route wants the embedded model, which was not started: that needs a restart");
 		config_drop(c);
 		return false;
 	}

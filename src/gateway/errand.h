@@ -15,8 +15,8 @@ struct errand {
 	void (*finish)(struct errand *e);  /* last: what the struct owns, not itself. Or NULL */
 };
 
-/* Runs it at once where it is for the asking worker itself. Else a copy of the struct (bytes, a loan) travels and the exchange
- * waits; no memory for it: 503. finish is called in every case. */
+/* Runs it at once where it is for the asking worker itself. Else a copy of the struct (bytes, a loan) travels and the
+ * exchange waits; no memory for it: 503. finish is called in every case. */
 void errand_go(struct errand *e, size_t bytes);
 
 #endif

@@ -1,7 +1,7 @@
 /* The gateway's figures in Prometheus text. Each family has one function row; a family is always printed, with zeros,
  * so that an alert on it never meets a hole. What is gauged is asked from its owner at the time of printing, so no
- * gauge can drift. Workers count for themselves, without atomics; a sum is made when somebody asks. Only causes that a route has seen are printed, besides `finished`: two dozen causes times routes of
- * zeros help nobody. */
+ * gauge can drift. Workers count for themselves, without atomics; a sum is made when somebody asks. Only causes that a
+ * route has seen are printed, besides `finished`: two dozen causes times routes of zeros help nobody. */
 #include "gateway/metrics.h"
 
 #include <inttypes.h>
@@ -143,18 +143,24 @@ static void histogram(struct buf *out, const char *name, const char *help, const
 	           name, h->sum, name, h->count);
 }
 
+static void put_ended(struct buf *out, const char *label, enum cause cause, uint64_t n)
+{
+	buf_printf(out, "lastword_streams_ended_total{%s,end=\"%s\",cause=\"%s\"} %" PRIu64 "\n", label,
+		cause_end_name(cause_row(cause)->end), cause_name(cause), n);
+}
+
 static void routes(struct buf *out, struct metrics *m, const struct labels *l)
 {
 	family(out, "streams_started_total", "counter", "Streams started.");
 	for (size_t i = 0; i < l->n; i++)
-		buf_printf(out, "lastword_streams_started_total{%s} %" PRIu64 "\n", l->label[i], metrics_route(m, i)->started);
+		buf_printf(out, "lastword_streams_started_total{%s} %" PRIu64 "\n", l->label[i],
+			metrics_route(m, i)->started);
 	family(out, "streams_ended_total", "counter", "Streams ended, by their verdict.");
 	for (size_t i = 0; i < l->n; i++)
 		for (int cause = CAUSE_NONE + 1; cause < CAUSES; cause++) {
 			uint64_t n = metrics_route(m, i)->ended[cause];
 			if (n || cause == CAUSE_FINISHED)
-				buf_printf(out, "lastword_streams_ended_total{%s,end=\"%s\",cause=\"%s\"} %" PRIu64 "\n",
-					l->label[i], cause_end_name(cause_row((enum cause)cause)->end), cause_name((enum cause)cause), n);
+				put_ended(out, l->label[i], (enum cause)cause, n);
 		}
 }
 
@@ -172,7 +178,8 @@ void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l,
 	labelled(out, "resumes_total", "Viewers that came back with a place.", "result", results, m->resumes, RESUMES);
 	labelled(out, "attached_total", "Requests that joined a stream instead of starting one.", "by", ways, m->attached,
 		ATTACHED_WAYS);
-	one(out, "joined_foreign_total", "counter", "Viewers that joined a stream of another worker.", m->joined_foreign);
+	one(out, "joined_foreign_total", "counter", "Viewers that joined a stream of another worker.",
+		m->joined_foreign);
 	one(out, "events_unwatched_total", "counter", "Events generated while nobody watched.", m->events_unwatched);
 	labelled(out, "piped_total", "Answers passed on unjudged, by how they ended.", "end", ends, m->piped, PIPED_ENDS);
 	family(out, "memory_bytes", "gauge", "Memory that grows with use.");

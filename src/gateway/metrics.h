@@ -1,5 +1,5 @@
-/* What the gateway counts, and how Prometheus reads it. One struct for each worker, written by its thread; what is told is
- * their sum (census.h). Labels come from the configuration, never from a request. */
+/* What the gateway counts, and how Prometheus reads it. One struct for each worker, written by its thread; what is told
+ * is their sum (census.h). Labels come from the configuration, never from a request. */
 #ifndef GATEWAY_METRICS_H
 #define GATEWAY_METRICS_H
 
@@ -26,7 +26,7 @@ struct route_metrics {
 };
 
 struct metrics {
-	struct route_metrics *route; /* struct route's index names one; those that were not counted yet may be missing */
+	struct route_metrics *route; /* struct route's index names one; what was not counted yet may be missing */
 	size_t routes;
 	uint64_t viewers;            /* now */
 	uint64_t events, event_bytes, events_unwatched;

@@ -1,5 +1,5 @@
-/* The state of the gateway, printed afresh for each request from what a census found; nothing is kept for it, so nothing here
- * can be out of date.
+/* The state of the gateway, printed afresh for each request from what a census found; nothing is kept for it, so
+ * nothing here can be out of date.
  *
  * Live streams only: what has ended is in the log, one line each, and in `ends`. The list is bounded, since a page that
  * asks every second must not cost what ten thousand streams cost; the newest stand first. */
@@ -43,7 +43,7 @@ static void put_figures(struct buf *out, const struct worker *w, const struct me
 	buf_printf(out, ",\"memory\":{\"journal\":%" PRIu64 ",\"limit\":%" PRIu64 "}", budget_bytes(w->crew), w->config->memory_bytes);
 }
 
-/* label: route="…" as metrics.h has it. A route's path is ASCII without spaces, so the value is a JSON string as well. */
+/* label: route="…" as metrics.h has it. A route's path is ASCII without spaces, so the value is a JSON string too. */
 static void put_end(struct buf *out, const char *label, enum cause cause, uint64_t count)
 {
 	const struct cause_row *row = cause_row(cause);

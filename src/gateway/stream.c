@@ -229,8 +229,8 @@ struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
 	s->run = (struct run){.generation = &s->generation, .route = plan->route, .on_change = on_change, .owner = s};
 	metrics_route(&w->metrics, plan->route->index)->started++;
 	if (plan->fetch)
-		run_adopt(&s->run, w->pool, &(struct run_answer){plan->fetch, plan->head, plan->so_far, plan->started_ns,
-			plan->connected_ns});
+		run_adopt(&s->run, w->pool, &(struct run_answer){plan->fetch, plan->head, plan->so_far,
+			plan->started_ns, plan->connected_ns});
 	else
 		run_start(&s->run, w->pool, plan->request, plan->part, plan->config->retry_body_bytes);
 	if (s->generation.ended)

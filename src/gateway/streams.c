@@ -2,8 +2,8 @@
  * where the request comes from. What a place leads to is a table: ended for good (204), live or kept (go on behind
  * it), anything else is forgotten, and paid work is never started a second time.
  *
- * The stream may be another worker's. So every question is an errand to its home, which finds the stream, does what is asked
- * for and says what it saw; the answer is given here. A viewer is admitted in the moment in which its stream is
+ * The stream may be another worker's. So every question is an errand to its home, which finds the stream, does what is
+ * asked for and says what it saw; the answer is given here. A viewer is admitted in the moment in which its stream is
  * found: no grace can run out between the two. */
 #include "gateway/endpoints.h"
 
@@ -269,7 +269,8 @@ static void get_stream(struct worker *w, struct exchange *x, span place)
 	else if (place.p)
 		streams_resume(w, x, place);
 	else {
-		v.reads_anyway = id_is_valid(id) && headers_accepts(exchange_head(x), "text/event-stream") == ACCEPT_NAMED;
+		v.reads_anyway = id_is_valid(id)
+			&& headers_accepts(exchange_head(x), "text/event-stream") == ACCEPT_NAMED;
 		if (v.reads_anyway)
 			memcpy(v.id.text, id.p, ID_LENGTH);
 		send_for(&v, admit, answer_reader);

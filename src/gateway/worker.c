@@ -1,10 +1,10 @@
 /* A worker's life: open, serve, drain, close.
  *
- * Draining takes no new work but goes on serving what lives: running streams run to their end, viewers may come back
- * to them, state is told and Stop works. A worker on which nothing lives any more says that it is idle and still serves:
- * somebody may come back to it for a stream of another. It is looked at every few milliseconds, which only a
- * process that is about to end pays for; whoever would tell instead stands in a dozen places. When `drain` is over, the
- * rest is told failed/shutdown, and a little time is left for last words to reach their readers. */
+ * Draining takes no new work but goes on serving what lives: running streams run to their end, viewers may come back to
+ * them, state is told and Stop works. A worker on which nothing lives any more says that it is idle and still serves:
+ * somebody may come back to it for a stream of another. It is looked at every few milliseconds, which only a process
+ * that is about to end pays for; whoever would tell instead stands in a dozen places. When `drain` is over, the rest is
+ * told failed/shutdown, and a little time is left for last words to reach their readers. */
 #include "gateway/worker.h"
 
 #include "base/clock.h"
@@ -76,11 +76,15 @@ void worker_drain(struct worker *w)
 	alarm_set(&w->deadline, w->config->drain_ms);
 }
 
-bool worker_is_draining(const struct worker *w) { return atomic_load_explicit(&w->crew->draining, memory_order_relaxed); }
+bool worker_is_draining(const struct worker *w)
+{
+	return atomic_load_explicit(&w->crew->draining, memory_order_relaxed);
+}
 
 bool worker_is_full(const struct worker *w)
 {
-	return worker_is_draining(w) || budget_is_tight(w) || quota_is_full(&w->crew->streams, w->config->limits.streams);
+	return worker_is_draining(w) || budget_is_tight(w)
+		|| quota_is_full(&w->crew->streams, w->config->limits.streams);
 }
 
 static void warm_names(struct worker *w)
@@ -114,8 +118,8 @@ static bool open_admin(struct worker *w, char *why, size_t why_bytes)
 	char reason[200] = "";
 	if (!c->admin || w->index)
 		return true;
-	w->admin = server_open(&w->loop, c->admin, (struct server_limits){0}, (struct site){admin_on_request, w, "admin"},
-		reason, sizeof reason);
+	w->admin = server_open(&w->loop, c->admin, (struct server_limits){0},
+		(struct site){admin_on_request, w, "admin"}, reason, sizeof reason);
 	if (!w->admin)
 		snprintf(why, why_bytes, "cannot listen on %s for the admin endpoints: %s", c->admin, reason);
 	return w->admin;

@@ -1,8 +1,9 @@
-"""Several workers are one gateway: whichever of them a connection comes to, it reads, stops and counts the same streams.
+"""Several workers are one gateway: whichever of them a connection comes to, it reads, stops and counts the same
+streams.
 
-The kernel decides on which worker a connection lands, and nothing tells. But a stream that is started without a key is at
-home where its connection landed, and its id names that home. So a connection that is to be on a given worker starts a
-stream nobody wants, on a route of its own, and looks.
+The kernel decides on which worker a connection lands, and nothing tells. But a stream that is started without a key is
+at home where its connection landed, and its id names that home. So a connection that is to be on a given worker starts
+a stream nobody wants, on a route of its own, and looks.
 """
 
 import json
@@ -17,6 +18,7 @@ from upstream import Upstream, wait_until
 
 WORKERS = 2
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+QUESTION = {"messages": [{"role": "user", "content": "hi"}]}
 check = pytest.mark.check
 
 
@@ -101,7 +103,7 @@ def test_D10_viewers_on_every_worker_read_the_same(crew_with, up):
 def test_frames_are_read_on_every_worker_in_both_forms(crew_with, up):
     crew = crew_with()
     client = crew.on(0)
-    client.ask("/v1/chat/completions", method="POST", body={"stream": True, "messages": [{"role": "user", "content": "hi"}]})
+    client.ask("/v1/chat/completions", method="POST", body={"stream": True, **QUESTION})
     up.expect_request()
     up.head().chunk("a")
     client.wait(lambda: client.response.header("Lastword-Stream"), "the head")
@@ -242,7 +244,8 @@ def test_D9_one_key_on_every_worker_at_once_is_one_stream(crew_with, up):
         up.expect_request()
     assert up.requests == 5 == crew.count("streams_started_total", route="/text")
     for viewer in posts[:2]:
-        viewer.ask("/streams", method="POST", body={"prompt": "other"}, headers={"Idempotency-Key": "k0"}).expect_error(422)
+        viewer.ask("/streams", method="POST", body={"prompt": "other"}, headers={"Idempotency-Key": "k0"})
+        viewer.expect_error(422)
 
 
 def test_D9_one_key_on_every_worker_at_once_is_read_by_all(crew_with, up):
@@ -264,7 +267,7 @@ def test_what_cannot_be_asked_is_said_where_the_key_is_at_home(crew_with, up):
     for worker in range(WORKERS):
         for key in range(4):
             viewer = crew.on(worker)
-            viewer.ask("/text", method="POST", body={"messages": [{"role": "user", "content": "hi"}]}, headers={"Idempotency-Key": f"k{key}"}).expect_error(422)
+            viewer.ask("/text", method="POST", body=QUESTION, headers={"Idempotency-Key": f"k{key}"}).expect_error(422)
     assert up.requests == 0
 
 
@@ -315,7 +318,8 @@ def test_a_client_that_leaves_while_it_is_asked_for_leaves_nothing_behind(crew_w
         if n % 4 == 0:
             hasty.ask("/text", method="POST", body={"prompt": "hi"}, headers={"Idempotency-Key": f"k{n % 3}"})
         else:
-            hasty.ask(f"/streams/{first.id}", headers={"Accept": ("*/*", "application/json", "text/event-stream")[n % 3]})
+            accept = ("*/*", "application/json", "text/event-stream")[n % 3]
+            hasty.ask(f"/streams/{first.id}", headers={"Accept": accept})
         hasty.cut()
     wait_until(lambda: crew.state(first)["viewers"] == 1 == crew.count("viewers"), "everyone to be gone")
     up.exchanges[0].event("b").done().end()

@@ -506,11 +506,12 @@ static void take_last_line(struct generation *g)
 	enum sse_item item = sse_end(&g->sse);
 	if (item == SSE_EVENT)
 		g->frame = raw_close(&g->raw, (span){0});
-	g->lacks_line_end = item == SSE_EVENT;
-	if (item == SSE_EVENT && !is_whole_json(g->sse.event.data))
+	if (item == SSE_EVENT && !is_whole_json(g->sse.event.data)) {
 		g->evidence.half_event = true;
-	else
-		take(g, item);
+		return;
+	}
+	g->lacks_line_end = item == SSE_EVENT;
+	take(g, item);
 }
 
 /* An error that was written without `data:` mostly lacks its blank line too. Only errors are read in this form;

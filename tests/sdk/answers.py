@@ -336,8 +336,9 @@ class Fault:
     name: str
     what: str
     play: callable
+    says: str = ""                     # a pattern: what the user reads of it, from lastword or from the server
     can: callable = lambda d: True     # a server of this dialect can do it
-    whole_text: bool = True            # the client has been sent all of the text before it
+    late: bool = True                  # the client has been sent all of the text before it
 
 
 WHOLE = ("good", "slow")
@@ -345,24 +346,24 @@ WHOLE = ("good", "slow")
 FAULTS = {fault.name: fault for fault in (
     Fault("good", "a whole answer", good),
     Fault("slow", "a whole answer with a pause in it, in which lastword sends heartbeats", slow),
-    Fault("eof", "a clean end of the body without a finish", eof),
-    Fault("half", "a clean end in the middle of an event", half),
-    Fault("done", "the terminator without a finish", done, lambda d: d.end or d.name == "openai-responses"),
-    Fault("fin", "hangs up (FIN)", fin),
-    Fault("rst", "hangs up (RST)", rst),
-    Fault("close", "hangs up after `Connection: close`", fin_close),
-    Fault("silence", "says nothing more, and stays", silence),
-    Fault("error", "an error inside the stream, as the protocol's owner sends it", error),
-    Fault("error-done", "the same, then `[DONE]`", error_done, lambda d: d.done),
-    Fault("odd", "an error inside the stream in the shape of another server", error_odd, lambda d: d.odd_error),
-    Fault("first", "an error inside the stream before the first token", error_first, whole_text=False),
-    Fault("nothing", "an empty stream", nothing, whole_text=False),
-    Fault("abort", "finish reason “abort”", finish_abort, lambda d: d.abort),
-    Fault("failed", "finish reason “error”; `response.failed`", finish_error, lambda d: d.failed),
-    Fault("429", "status 429", status(429), whole_text=False),
-    Fault("500", "status 500", status(500), whole_text=False),
-    Fault("529", "status 529", status(529), whole_text=False),
-    Fault("json", "200 and a JSON answer instead of a stream", json_whole, whole_text=False),
-    Fault("json-error", "200 and a JSON error", json_error, whole_text=False),
-    Fault("html", "200 and an HTML page", html, whole_text=False),
+    Fault("eof", "a clean end of the body without a finish", eof, "ended after"),
+    Fault("half", "a clean end in the middle of an event", half, "in the middle of an event"),
+    Fault("done", "the terminator without a finish", done, "end marker", lambda d: d.end or d.name == "openai-responses"),
+    Fault("fin", "hangs up (FIN)", fin, "connection broke"),
+    Fault("rst", "hangs up (RST)", rst, "connection broke"),
+    Fault("close", "hangs up after `Connection: close`", fin_close, "connection broke"),
+    Fault("silence", "says nothing more, and stays", silence, "sent nothing"),
+    Fault("error", "an error inside the stream, as the protocol's owner sends it", error, COMPLAINT),
+    Fault("error-done", "the same, then `[DONE]`", error_done, COMPLAINT, lambda d: d.done),
+    Fault("odd", "an error inside the stream in the shape of another server", error_odd, COMPLAINT, lambda d: d.odd_error),
+    Fault("first", "an error inside the stream before the first token", error_first, COMPLAINT, late=False),
+    Fault("nothing", "an empty stream", nothing, "ended before", late=False),
+    Fault("abort", "finish reason “abort”", finish_abort, "gave up", lambda d: d.abort),
+    Fault("failed", "finish reason “error”; `response.failed`", finish_error, f"gave up|{COMPLAINT}", lambda d: d.failed),
+    Fault("429", "status 429", status(429), COMPLAINT, late=False),
+    Fault("500", "status 500", status(500), COMPLAINT, late=False),
+    Fault("529", "status 529", status(529), COMPLAINT, late=False),
+    Fault("json", "200 and a JSON answer instead of a stream", json_whole, "application/json", late=False),
+    Fault("json-error", "200 and a JSON error", json_error, COMPLAINT, late=False),
+    Fault("html", "200 and an HTML page", html, "text/html", late=False),
 )}

@@ -1,6 +1,7 @@
 """The answers of the clients as tables, on a terminal and in docs/sdks.md."""
 
 import platform
+import re
 import subprocess
 from collections import Counter
 
@@ -38,8 +39,10 @@ def complaint(answer):
     fault, said = FAULTS[answer["fault"]], sign(answer)
     if said not in ("✓" if fault.name in WHOLE else "RE"):
         return f"{said}: {answer}"
-    if fault.whole_text and answer["text"] != TEXT:
+    if fault.late and answer["text"] != TEXT:
         return f"{said}, but of the text only {answer['text']!r}: {answer}"
+    if not re.search(fault.says, f"{answer['raised']} {answer['part']}"):
+        return f"{said}, but not with the words {fault.says!r}: {answer}"
     return None
 
 
@@ -74,8 +77,8 @@ def what_is_raised(through, clients):
     lines = [["client", "in mid-answer", "before the first token", "of an answer without an end it says"], ["---"] * 4]
     for client in clients:
         mine = [answer for (name, fault), answer in through.items() if name == client.name and fault not in WHOLE]
-        late = sorted({kind(answer) for answer in mine if FAULTS[answer["fault"]].whole_text})
-        early = sorted({kind(answer) for answer in mine if not FAULTS[answer["fault"]].whole_text})
+        late = sorted({kind(answer) for answer in mine if FAULTS[answer["fault"]].late})
+        early = sorted({kind(answer) for answer in mine if not FAULTS[answer["fault"]].late})
         eof = through[client.name, "eof"]
         words = (eof["raised"] or eof["part"]).replace("|", "\\|").replace("\n", " ")
         lines.append([client.name, *[", ".join(f"`{name}`" for name in names) for names in (late, early)], f"`{words}`"])

@@ -36,8 +36,8 @@ class Breaker:
         self.serving.add(task)
         try:
             await self.serve(*viewer)
-        except OSError:
-            pass
+        except (OSError, asyncio.CancelledError):
+            pass   # hung up, or closed with all the others
         finally:
             self.serving.discard(task)
 

@@ -55,7 +55,7 @@ TEXT_PIECES = [
 TEXT_ANSWERS = [
     Transcript("text", TEXT, TEXT_PIECES),
     Transcript("text, event: close", TEXT, [*TEXT_PIECES, Piece(b"event: close\ndata: bye\n\n", end=True)]),
-    Transcript("text, event: error", TEXT, [*TEXT_PIECES[:2], Piece(b"event: error\ndata: no memory\n\n", error="no memory")]),
+    Transcript("text, event: error", TEXT, [*TEXT_PIECES[:2], Piece(b"event: error\ndata: no memory\n\n", error="no memory", raises=True)]),
 ]
 
 # openai-chat
@@ -92,17 +92,19 @@ TWO_CHOICES = [
     chunk({"content": "b"}, text="b"), chunk({}, end="stop"), DONE,
 ]
 NO_MEMORY = {"message": "no memory", "type": "server_error", "param": None, "code": 500}
+TOLD = {"type": "server_error", "code": 500}
+CHAT_ERROR = sse({"error": NO_MEMORY}, error="no memory", told=TOLD, raises=True)
 CHAT_ANSWERS = [
     Transcript("openai-chat", CHAT, [*CHAT_PIECES, DONE]),
     Transcript("openai-chat, no [DONE]", CHAT, CHAT_PIECES),
     Transcript("openai-chat, CRLF", CHAT, DRESSED),
     Transcript("openai-chat, n=2", CHAT, TWO_CHOICES, choices=2),
-    Transcript("openai-chat, error", CHAT, [CHAT_PIECES[2], sse({"error": NO_MEMORY}, error="no memory"), DONE]),
+    Transcript("openai-chat, error", CHAT, [CHAT_PIECES[2], CHAT_ERROR, DONE]),
     Transcript("openai-chat, error text", CHAT, [CHAT_PIECES[2], sse({"error": "no memory"}, error="no memory")]),
-    Transcript("openai-chat, error first", CHAT, [CHAT_PIECES[0], sse({"error": NO_MEMORY}, error="no memory"), DONE]),
+    Transcript("openai-chat, error first", CHAT, [CHAT_PIECES[0], CHAT_ERROR, DONE]),
     Transcript("openai-chat, text and error", CHAT, [CHAT_PIECES[2], sse(
         {"choices": [{"index": 0, "delta": {"content": "b"}, "finish_reason": "error"}], "error": NO_MEMORY},
-        text="b", choice=0, finish="error", error="no memory")]),
+        text="b", choice=0, finish="error", error="no memory", told=TOLD)]),
     Transcript("openai-chat, abort", CHAT, [CHAT_PIECES[2], chunk({"content": "b"}, end="abort", text="b"), DONE]),
     Transcript("openai-chat, only [DONE]", CHAT, [*CHAT_PIECES[:5], DONE]),
 ]
@@ -121,7 +123,7 @@ COMPLETION_ANSWERS = [
     Transcript("openai-completions", COMPLETIONS, [
         completion("Grüße"), completion("\n"), completion(" 😀"), completion("", "length"), DONE]),
     Transcript("openai-completions, error", COMPLETIONS, [
-        completion("Grüße"), sse({"object": "error", "message": "no memory", "code": 500}, error="no memory"), DONE]),
+        completion("Grüße"), sse({"object": "error", "message": "no memory", "code": 500}, error="no memory", told={"code": 500}), DONE]),
 ]
 
 # openai-responses
@@ -150,9 +152,11 @@ RESPONSE_ANSWERS = [
         4, "incomplete", {"response": {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}},
         whole=True, choice=0, finish="max_output_tokens", end=True)]),
     Transcript("openai-responses, failed", RESPONSES, [RESPONSE_PIECES[3], response(
-        4, "failed", {"response": {"status": "failed", "error": {"code": "server_error", "message": "no memory"}}}, error="no memory")]),
+        4, "failed", {"response": {"status": "failed", "error": {"code": "server_error", "message": "no memory"}}},
+        error="no memory", told={"code": "server_error"})]),
     Transcript("openai-responses, error", RESPONSES, [RESPONSE_PIECES[3], typed(
-        "error", {"sequence_number": 4, "code": "server_error", "message": "no memory", "param": None}, error="no memory")]),
+        "error", {"sequence_number": 4, "code": "server_error", "message": "no memory", "param": None},
+        error="no memory", told={"code": "server_error"})]),
 ]
 
 # anthropic
@@ -172,12 +176,13 @@ ANTHROPIC_PIECES = [
     typed("content_block_stop", {"index": 2}),
     typed("message_delta", {"delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 3}}, choice=0, finish="tool_use"),
 ]
-OVERLOADED = {"error": {"type": "overloaded_error", "message": "no memory"}}
+OVERLOADED = typed("error", {"error": {"type": "overloaded_error", "message": "no memory"}}, error="no memory",
+                   told={"type": "overloaded_error"}, raises=True)
 ANTHROPIC_ANSWERS = [
     Transcript("anthropic", ANTHROPIC, [*ANTHROPIC_PIECES, typed("message_stop", end=True)]),
     Transcript("anthropic, no message_stop", ANTHROPIC, [*ANTHROPIC_PIECES[:8], ANTHROPIC_PIECES[-1]]),
-    Transcript("anthropic, error", ANTHROPIC, [*ANTHROPIC_PIECES[:4], typed("error", OVERLOADED, error="no memory")]),
-    Transcript("anthropic, error first", ANTHROPIC, [typed("error", OVERLOADED, error="no memory")]),
+    Transcript("anthropic, error", ANTHROPIC, [*ANTHROPIC_PIECES[:4], OVERLOADED]),
+    Transcript("anthropic, error first", ANTHROPIC, [OVERLOADED]),
 ]
 
 # gemini
@@ -200,7 +205,7 @@ GEMINI_ANSWERS = [
     Transcript("gemini, STOP on each", GEMINI, [candidate({"text": text}, end="STOP", text=text) for text in "abc"]),
     Transcript("gemini, error", GEMINI, [
         candidate({"text": "a"}, text="a"),
-        in_crlf(sse({"error": {"code": 503, "message": "no memory", "status": "UNAVAILABLE"}}, error="no memory"))]),
+        in_crlf(sse({"error": {"code": 503, "message": "no memory", "status": "UNAVAILABLE"}}, error="no memory", raises=True))]),
 ]
 
 # ollama
@@ -218,15 +223,16 @@ OLLAMA_PIECES = [
 ]
 OLLAMA_DONE = line({"message": {"content": ""}, "done": True, "done_reason": "stop", "eval_count": 3},
                    whole=True, choice=0, finish="stop", end=True)
+OLLAMA_ERROR = line({"error": "no memory"}, error="no memory", raises=True)
 OLLAMA_ANSWERS = [
     Transcript("ollama-chat", OLLAMA_CHAT, [*OLLAMA_PIECES, OLLAMA_DONE]),
     Transcript("ollama-chat, no last LF", OLLAMA_CHAT, [OLLAMA_PIECES[1], without_lf(OLLAMA_DONE)]),
-    Transcript("ollama-chat, error", OLLAMA_CHAT, [OLLAMA_PIECES[1], line({"error": "no memory"}, error="no memory")]),
+    Transcript("ollama-chat, error", OLLAMA_CHAT, [OLLAMA_PIECES[1], OLLAMA_ERROR]),
     Transcript("ollama-generate", OLLAMA_GENERATE, [
         line({"response": "Grüße", "done": False}, text="Grüße"), line({"response": " 😀", "done": False}, text=" 😀"),
         line({"response": "!", "done": True}, text="!", whole=True, end=True)]),
     Transcript("ollama-generate, error", OLLAMA_GENERATE, [
-        line({"response": "Grüße", "done": False}, text="Grüße"), line({"error": "no memory"}, error="no memory")]),
+        line({"response": "Grüße", "done": False}, text="Grüße"), OLLAMA_ERROR]),
 ]
 
 # llamacpp
@@ -240,10 +246,10 @@ LLAMACPP_ANSWERS = [
         sse({"content": ".", "stop": True, "stop_type": "limit"}, text=".", whole=True, choice=0, finish="limit", end=True)]),
     Transcript("llamacpp, error", LLAMACPP, [
         sse({"content": "a", "stop": False}, text="a"),
-        sse({"error": {"code": 500, "message": "no memory", "type": "server_error"}}, error="no memory")]),
+        sse({"error": {"code": 500, "message": "no memory", "type": "server_error"}}, error="no memory", raises=True)]),
     Transcript("llamacpp, error: field", LLAMACPP, [
         sse({"content": "a", "stop": False}, text="a"),
-        Piece(b'error: {"code":500,"message":"no memory","type":"server_error"}\n\n', error="no memory"), DONE]),
+        Piece(b'error: {"code":500,"message":"no memory","type":"server_error"}\n\n', error="no memory", told=TOLD), DONE]),
 ]
 
 # tgi
@@ -261,7 +267,7 @@ TGI_ANSWERS = [
         token("<s>", special=True), token("Grüße"), token("\n"),
         token(" 😀", answer="Grüße\n 😀", details={"finish_reason": "length"}, whole=True, choice=0, finish="length", end=True)]),
     Transcript("tgi, no details", TGI, [token("a"), token("</s>", special=True, answer="a", whole=True, end=True)]),
-    Transcript("tgi, error", TGI, [token("a"), sse({"error": "no memory", "error_type": "generation"}, error="no memory")]),
+    Transcript("tgi, error", TGI, [token("a"), sse({"error": "no memory", "error_type": "generation"}, error="no memory", raises=True)]),
 ]
 
 # sglang-generate
@@ -276,7 +282,7 @@ def grown(so_far, new, end=None):
 
 SGLANG_ANSWERS = [
     Transcript("sglang-generate", SGLANG, [grown("", "Grüße"), grown("Grüße", " 😀"), grown("Grüße 😀", ".", "stop"), DONE]),
-    Transcript("sglang-generate, error", SGLANG, [grown("", "a"), sse({"error": {"message": "no memory"}}, error="no memory"), DONE]),
+    Transcript("sglang-generate, error", SGLANG, [grown("", "a"), sse({"error": {"message": "no memory"}}, error="no memory", raises=True), DONE]),
     Transcript("sglang-generate, abort", SGLANG, [grown("", "a"), grown("a", "b", "abort"), DONE]),
 ]
 
@@ -298,7 +304,7 @@ AI_UI_ANSWERS = [
         part("finish", {"finishReason": "stop"}, whole=True, choice=0, finish="stop"), DONE]),
     Transcript("ai-ui, no word", AI_UI, [part("text-delta", {"id": "t", "delta": "a"}, text="a"), part("finish", whole=True), DONE]),
     Transcript("ai-ui, error", AI_UI, [part("text-delta", {"id": "t", "delta": "a"}, text="a"),
-                                       part("error", {"errorText": "no memory"}, error="no memory"), DONE]),
+                                       part("error", {"errorText": "no memory"}, error="no memory", raises=True), DONE]),
     Transcript("ai-ui, abort", AI_UI, [part("text-delta", {"id": "t", "delta": "a"}, text="a"), part("abort", finish="abort", choice=0), DONE]),
 ]
 

@@ -115,6 +115,8 @@ class Upstream(asyncio.Protocol):
         if run.fault in ("FIN", "early end"):
             self.transport.close()
         elif run.fault == "RST":
+            if run.reading.resets_at_once:
+                run.seen.set()
             asyncio.ensure_future(self.reset(run))
 
     async def reset(self, run):
@@ -140,7 +142,7 @@ class Viewer(asyncio.Protocol):
     def ask(self, run, host):
         self.run, self.done = run, asyncio.get_running_loop().create_future()
         self.response = Response()
-        self.transport.write(run.reading.ask(run, host))
+        self.transport.write(run.reading.ask(host))
         return self.done
 
     def data_received(self, data):
@@ -175,6 +177,8 @@ async def worker(runs, address, count):
             viewer = (await loop.create_connection(Viewer, *address))[1]
         try:
             run.wrong = await asyncio.wait_for(viewer.ask(run, host), PATIENCE)
+            if not run.wrong and run.reading.asks_again(viewer.response):
+                run.wrong = await asyncio.wait_for(viewer.ask(run, host), PATIENCE)
         except asyncio.TimeoutError:
             run.wrong = f"no end within {PATIENCE} s"
             run.seen.set()
@@ -182,7 +186,7 @@ async def worker(runs, address, count):
             viewer = Viewer()
         if run.requests != 1:
             run.wrong = run.wrong or f"{run.requests} requests"
-        count[SIDES[run.side].path(run.transcript.dialect, run.fault), run.reading.expected.cause] += 1
+        count[SIDES[run.side].label(run.transcript.dialect, run.fault), run.reading.expected.cause] += 1
         run.forget()
     if viewer.is_open:
         viewer.transport.abort()

@@ -3,26 +3,28 @@
 from judge import CLEAN, LAST_WORDS, EventReader, judge
 from transcripts import judge_end
 
-def path(dialect, fault):
+def label(dialect, fault):
     return f"/page/{dialect.name}" + ("/silence" if fault == "silence" else "")
 
 
 def route(dialect, fault, url):
     """The upstream is asked at a path that names no dialect."""
     clocks = "idle: 1s, first_event: 1s, " if fault == "silence" else ""
-    return f"  - {{ path: {path(dialect, fault)}, {clocks}dialect: {dialect.name}, upstream: '{url}/x' }}"
+    return f"  - {{ path: {label(dialect, fault)}, {clocks}dialect: {dialect.name}, upstream: '{url}/x' }}"
 
 
 class Reading:
     """One answer, as it comes."""
 
+    resets_at_once = False   # the first block shows that the gateway is there
+
     def __init__(self, run):
-        self.run, self.expected = run, judge_end(run.transcript, run.cut)
+        self.run, self.expected = run, judge_end(run.transcript, run.cut, choices=1)
         self.reader, self.read = EventReader(), 0
 
-    @staticmethod
-    def ask(run, host):
-        return f"GET {path(run.transcript.dialect, run.fault)}?prompt=run-{run.number} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    def ask(self, host):
+        path = label(self.run.transcript.dialect, self.run.fault)
+        return f"GET {path}?prompt=run-{self.run.number} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
     def has_all(self, response):
         """All that was sent before a reset has been read by the gateway: it was shown, and no more will be."""
@@ -34,18 +36,25 @@ class Reading:
         return bool(self.reader.blocks) and not self.expected.by_piece and len(events) >= len(self.expected.shown)
 
     def verdict(self, response):
-        """None, or a sentence."""
-        if (response.status, response.end) != (200, CLEAN):
-            return f"status {response.status}, ended {response.end}"
-        verdict, expected = judge(bytes(response.body)), self.expected
-        if verdict.wrong:
-            return "; ".join(verdict.wrong)
-        shown = [(event.name, event.data) for event in verdict.events if event.name not in LAST_WORDS]
-        said, right = (verdict.word, verdict["cause"], verdict["proof"], shown), (expected.word, expected.cause, expected.proof, expected.shown)
-        if said != right:
-            return f"said {said}, but right is {right}"
-        if expected.word == "close" and verdict["finish"] != expected.finish:
-            return f"finish {verdict['finish']!r}, but right is {expected.finish!r}"
-        if expected.cause == "error" and expected.pieces[-1].error not in verdict["detail"]:
-            return f"detail {verdict['detail']!r}"
-        return None
+        return wrong_for_a_page(self.expected, response)
+
+    def asks_again(self, response):
+        return False
+
+
+def wrong_for_a_page(expected, response):
+    """None, or a sentence."""
+    if (response.status, response.end) != (200, CLEAN):
+        return f"status {response.status}, ended {response.end}"
+    verdict = judge(bytes(response.body))
+    if verdict.wrong:
+        return "; ".join(verdict.wrong)
+    shown = [(event.name, event.data) for event in verdict.events if event.name not in LAST_WORDS]
+    said, right = (verdict.word, verdict["cause"], verdict["proof"], shown), (expected.word, expected.cause, expected.proof, expected.shown)
+    if said != right:
+        return f"said {said}, but right is {right}"
+    if expected.word == "close" and verdict["finish"] != expected.finish:
+        return f"finish {verdict['finish']!r}, but right is {expected.finish!r}"
+    if expected.cause == "error" and expected.pieces[-1].error not in verdict["detail"]:
+        return f"detail {verdict['detail']!r}"
+    return None

@@ -23,7 +23,9 @@ class Piece:
     finish: str | None = None     # the finish of that choice
     whole: bool = False           # the finish of every choice, with or without a word
     end: bool = False             # the terminator
-    error: str | None = None      # an in-band error: its message
+    error: str | None = None      # an in-band error: its message …
+    told: dict = field(default_factory=dict)   # … its type and code, where it says them …
+    raises: bool = False          # … and whether the dialect's official clients raise on it as it is
     is_comment: bool = False
     tail: int = 0                 # bytes at its end that the event does not need: the LF of a last CRLF
 
@@ -33,7 +35,11 @@ class Piece:
 
     @property
     def means(self):
-        return bool(self.text or self.reasoning or self.unseen or self.finish or self.whole or self.error)
+        return bool(self.says or self.finish or self.whole or self.error)
+
+    @property
+    def says(self):
+        return bool(self.text or self.reasoning or self.unseen)
 
     @property
     def shown(self):
@@ -194,8 +200,8 @@ class Evidence:
         return ("truncated", None) if piece.end else None
 
 
-def judge_end(transcript, cut, choices=1):
-    """The first line of the table that applies."""
+def judge_end(transcript, cut, choices):
+    """The first line of the table that applies. choices: that the request asked for."""
     dialect, evidence, pieces = transcript.dialect, Evidence(transcript.dialect, choices), []
     whole_at = transcript.whole_at(cut.left == "framed")
     for piece, at in zip(transcript.pieces, whole_at):

@@ -1,6 +1,6 @@
 # Faults by the thousand: slower than tests, and each prints what it counted.
 
-.PHONY: faults cuts kills reloads
+.PHONY: faults cuts kills reloads resumes
 faults: $B/lastword $B/lastword-model build/venv/bin/pytest ## the thinned faults, as `make test` runs them
 	$(PYTEST) tests/faults
 
@@ -12,3 +12,6 @@ kills: $B/lastword $B/lastword-model ## kill -9 the model server in mid-answer, 
 
 reloads: $B/lastword ## 200 SIGHUPs under 200 new streams/s, and a drain among 1,000 live streams
 	LASTWORD=$B/lastword python3 tests/faults/reload_under_load.py
+
+resumes: $B/lastword ## viewers that come back 100,000 times, each answered as a model predicts
+	LASTWORD=$B/lastword python3 tests/faults/resume_model.py

@@ -199,6 +199,7 @@ GEMINI_ANSWERS = [
     Transcript("gemini", GEMINI, [
         in_crlf(sse({"usageMetadata": {"promptTokenCount": 9}})),
         candidate({"text": "Hm", "thought": True}, reasoning="Hm"),
+        comment(": ping\n\n"),
         candidate({"text": "Grüße"}, {"text": " 😀"}, text="Grüße 😀"),
         candidate({"functionCall": {"name": "f", "args": {}}}, unseen=True),
         candidate({"text": "."}, end="STOP", text=".")]),

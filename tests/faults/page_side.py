@@ -16,7 +16,8 @@ def route(dialect, fault, url):
 class Reading:
     """One answer, as it comes."""
 
-    resets_at_once = False   # the first block shows that the gateway is there
+    is_counted = True        # as soon as it was asked for
+    shows_nothing = False    # the first block shows that the gateway is there
 
     def __init__(self, run):
         self.run, self.expected = run, judge_end(run.transcript, run.cut, choices=1)

@@ -31,7 +31,7 @@ def test_a_proxy_that_tells_no_lie_is_not_blamed():
     assert runs > 400 and wrong == 0, said
 
 
-@pytest.mark.parametrize("name", ["always-failed", "always-close", "half-event"])
+@pytest.mark.parametrize("name", ["always-failed", "always-close", "half-event", "done-after-error", "no-error", "half-frame", "always-done", "reframed"])
 def test_a_broken_gateway_is_caught(name):
     runs, wrong, said = lie(name)
     assert wrong > 0 and "wrong: " in said

@@ -163,13 +163,16 @@ static void relay_event(struct generation *g, const struct sse_event *event)
 		return;
 	}
 	keep_frame(g, g->frame);
+	g->lacks_line_end = g->sse.syntax == SSE_NDJSON && g->frame.n && g->frame.p[g->frame.n - 1] != '\n';
 	g->delivers |= g->reader.seen.meaning;
 }
 
-/* Between two events: the line of a comment need not wait for the next one. */
+/* Between two events: the line of a comment need not wait for the next one. But where clients mind comments, one that
+ * has no blank line behind it would take what we say at the end with it. */
 static void relay_comment(struct generation *g)
 {
-	if (!g->rules.keeps_frames || sse_is_inside_event(&g->sse))
+	bool minds = !span_starts(g->reader.dialect->heartbeat, SPAN(":"));
+	if (!g->rules.keeps_frames || minds || sse_is_inside_event(&g->sse))
 		return;
 	keep_frame(g, raw_close(&g->raw, (span){0}));
 }
@@ -209,14 +212,16 @@ static void put_failure(struct generation *g, const struct last_word *word, stru
 static void say_end(struct generation *g, struct last_word *word)
 {
 	struct buf out = {0};
-	if (word->cause != CAUSE_FINISHED) {
-		buf_put(&out, g->lacks_line_end ? SPAN("\n") : SPAN(""));
-		put_failure(g, word, &out);
-	} else if (g->evidence.body != BODY_OPEN) {
+	if (!seen_decides(g->evidence.seen)) {
 		span rest = raw_rest(&g->raw); /* comments behind the last event */
 		buf_put(&out, rest);
 		out.failed |= !rest.p;
-		buf_put(&out, word->proof == PROOF_FINISH ? g->reader.dialect->terminator : (span){0});
+	}
+	if (word->cause != CAUSE_FINISHED) {
+		buf_put(&out, g->lacks_line_end ? SPAN("\n") : SPAN(""));
+		put_failure(g, word, &out);
+	} else if (word->proof == PROOF_FINISH) {
+		buf_put(&out, g->reader.dialect->terminator);
 	}
 	word->is_spoken = !out.failed && (!out.n || journal_append(g->journal, JOURNAL_FRAME, buf_span(&out)) == CAUSE_NONE);
 	buf_finish(&out);
@@ -506,12 +511,10 @@ static void take_last_line(struct generation *g)
 	enum sse_item item = sse_end(&g->sse);
 	if (item == SSE_EVENT)
 		g->frame = raw_close(&g->raw, (span){0});
-	if (item == SSE_EVENT && !is_whole_json(g->sse.event.data)) {
+	if (item == SSE_EVENT && !is_whole_json(g->sse.event.data))
 		g->evidence.half_event = true;
-		return;
-	}
-	g->lacks_line_end = item == SSE_EVENT;
-	take(g, item);
+	else
+		take(g, item);
 }
 
 /* An error that was written without `data:` mostly lacks its blank line too. Only errors are read in this form;

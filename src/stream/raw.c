@@ -28,12 +28,36 @@ static span begin(struct raw *r, span bytes)
 
 void raw_take(struct raw *r, span bytes) { buf_put(&r->held, begin(r, bytes)); }
 
+/* The length of the line that s begins with, its end included; 0 while that has not come. */
+static size_t whole_line(span s)
+{
+	size_t cr = span_find(s, '\r'), lf = span_find(s, '\n');
+	if (cr >= lf)
+		return lf < s.n ? lf + 1 : cr < s.n ? cr + 1 : 0;
+	return cr + 1 + (lf == cr + 1);
+}
+
+/* Up to the blank line behind the last whole comment. What follows, half a line or half an event, would be glued to what
+ * is said next. */
+static span idle_blocks(span held)
+{
+	size_t whole = 0, at = 0;
+	for (size_t n; (n = whole_line(span_from(held, at))) > 0; at += n) {
+		char first = held.p[at];
+		if (first == '\r' || first == '\n')
+			whole = at + n;
+		else if (first != ':')
+			break;
+	}
+	return span_first(held, whole);
+}
+
 span raw_rest(struct raw *r)
 {
 	if (r->left_line_feed)
 		buf_put_byte(&r->held, '\n');
 	r->left_line_feed = false;
-	return r->held.failed ? (span){0} : r->held.n ? buf_span(&r->held) : SPAN("");
+	return r->held.failed ? (span){0} : r->held.n ? idle_blocks(buf_span(&r->held)) : SPAN("");
 }
 
 static bool ends_with(span s, char c) { return s.n && s.p[s.n - 1] == c; }

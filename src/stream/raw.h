@@ -19,7 +19,7 @@ void raw_take(struct raw *r, span bytes);
  * for as long as they live. Out of memory: p is NULL. */
 span raw_close(struct raw *r, span bytes);
 
-/* The bytes behind the last frame: a loan likewise. Out of memory: p is NULL. */
+/* The whole comments and blank lines behind the last frame: a loan likewise. Out of memory: p is NULL. */
 span raw_rest(struct raw *r);
 
 #endif

@@ -70,6 +70,21 @@ static const struct row rows[] = {
 		"data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\r\n\r\n{\"error\":{\"code\":503,\"message\":\"m\"}}",
 		"data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\r\n\r\n"
 		"data: {\"error\":{\"code\":503,\"message\":\"m\",\"status\":\"UNAVAILABLE\"}}\n\n", CAUSE_ERROR, PROOF_NULL},
+	{"half a line behind the finish", &dialect_openai_chat, CHAT("a") STOP "d", CHAT("a") STOP DONE,
+		CAUSE_FINISHED, PROOF_FINISH},
+	{"half an event behind a comment", &dialect_openai_chat,
+		CHAT("a") STOP ": c\n\ndata: x\n", CHAT("a") STOP ": c\n\n" DONE, CAUSE_FINISHED, PROOF_FINISH},
+	{"a comment before a failure", &dialect_openai_chat, CHAT("a") ": c\n\n", CHAT("a") ": c\n\n" FAILED("truncated"),
+		CAUSE_TRUNCATED, PROOF_NULL},
+	{"gemini's clients lose an event behind a comment's line", &dialect_gemini,
+		"data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\n\n: c\n",
+		"data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\n\n"
+		"data: {\"error\":{\"code\":502,\"message\":\"DETAIL\",\"status\":\"UNAVAILABLE\"}}\n\n",
+		CAUSE_TRUNCATED, PROOF_NULL},
+	{"half a line of NDJSON", &dialect_ollama_chat, LINE("a", "\"done\":false") "{\"mess",
+		LINE("a", "\"done\":false") "{\"error\":\"DETAIL\"}\n", CAUSE_TRUNCATED, PROOF_NULL},
+	{"an error in NDJSON without its line's end", &dialect_ollama_chat,
+		LINE("a", "\"done\":false") "{\"error\":\"m\"}", NULL, CAUSE_ERROR, PROOF_NULL},
 	{"plain text", &dialect_text, "data: a\r\ndata: b\r\n\r\nevent: close\r\ndata: x\r\n\r\n", NULL, CAUSE_FINISHED, PROOF_MARKER},
 };
 

@@ -34,7 +34,7 @@ def comment(raw=": ping\n\n"):
 
 def in_crlf(piece):
     raw = piece.raw.replace(b"\n", b"\r\n")
-    return Piece(**{**vars(piece), "raw": raw, "tail": 0 if piece.is_comment else 1})
+    return Piece(**{**vars(piece), "raw": raw, "tail": 1})
 
 
 def without_lf(piece):

@@ -168,11 +168,11 @@ static void relay_event(struct generation *g, const struct sse_event *event)
 }
 
 /* Between two events: the line of a comment need not wait for the next one. But where clients mind comments, one that
- * has no blank line behind it would take what we say at the end with it. */
+ * has no blank line behind it would take what we say at the end with it; and behind a CR half a line end may be missing. */
 static void relay_comment(struct generation *g)
 {
 	bool minds = !span_starts(g->reader.dialect->heartbeat, SPAN(":"));
-	if (!g->rules.keeps_frames || minds || sse_is_inside_event(&g->sse))
+	if (!g->rules.keeps_frames || minds || sse_is_inside_event(&g->sse) || raw_ends_with_cr(&g->raw))
 		return;
 	keep_frame(g, raw_close(&g->raw, (span){0}));
 }

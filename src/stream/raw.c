@@ -62,6 +62,8 @@ span raw_rest(struct raw *r)
 
 static bool ends_with(span s, char c) { return s.n && s.p[s.n - 1] == c; }
 
+bool raw_ends_with_cr(const struct raw *r) { return ends_with(buf_span(&r->held), '\r'); }
+
 /* The closing CR's LF belongs to the frame if there is another one in it. */
 static bool lacks_line_feed(span frame) { return ends_with(frame, '\r') && span_find(frame, '\n') < frame.n; }
 

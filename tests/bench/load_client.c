@@ -145,10 +145,18 @@ static void on_head(struct client *c)
 	look_whether_back(c);
 }
 
+static void die_of_tail(struct client *c)
+{
+	const char *last = c->tail + (c->tail_n > 300 ? c->tail_n - 300 : 0);
+	for (char *p = c->tail; *p; p++)
+		*p = *p == '\n' ? ' ' : *p;
+	die("an answer ends without '%s': %s", plan.last_word, last);
+}
+
 static void on_end(struct client *c)
 {
 	if (!strstr(c->tail, plan.last_word))
-		die("an answer ends without '%s': %s", plan.last_word, c->tail);
+		die_of_tail(c);
 	c->phase = PHASE_OVER;
 	clients_ended++;
 }

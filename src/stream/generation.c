@@ -32,6 +32,7 @@
 
 enum {
 	JSON_BODY_MAX = 64 * 1024, /* an error is smaller, and nothing else in JSON is wanted */
+	IDLE_BYTES = 16 * 1024,    /* of comments without a blank line, which somebody who sends no events might send for ever */
 	QUEUE_DIGITS = 6,
 	TYPE_SHOWN = 100,          /* bytes of a strange media type or encoding that are quoted */
 };
@@ -167,14 +168,13 @@ static void relay_event(struct generation *g, const struct sse_event *event)
 	g->delivers |= g->reader.seen.meaning;
 }
 
-/* Between two events: the line of a comment need not wait for the next one. But where clients mind comments, one that
- * has no blank line behind it would take what we say at the end with it; and behind a CR half a line end may be missing. */
-static void relay_comment(struct generation *g)
+/* Between two events: comments need not wait for the next one. */
+static void relay_comments(struct generation *g)
 {
-	bool minds = !span_starts(g->reader.dialect->heartbeat, SPAN(":"));
-	if (!g->rules.keeps_frames || minds || sse_is_inside_event(&g->sse) || raw_ends_with_cr(&g->raw))
+	if (!g->rules.keeps_frames || !g->raw.held.n || sse_is_inside_event(&g->sse))
 		return;
-	keep_frame(g, raw_close(&g->raw, (span){0}));
+	if (raw_is_idle(&g->raw) || g->raw.held.n > IDLE_BYTES)
+		keep_frame(g, raw_close(&g->raw, (span){0}));
 }
 
 /* What upstream and model said of the failure, for the dialect to say it. */
@@ -420,7 +420,6 @@ static void take(struct generation *g, enum sse_item item)
 		break;
 	case SSE_COMMENT:
 		take_comment(g, g->sse.comment);
-		relay_comment(g);
 		break;
 	case SSE_TOO_LARGE:
 		end_ours(g, CAUSE_EVENT_TOO_LARGE, NULL);
@@ -469,8 +468,10 @@ void generation_body(struct generation *g, span bytes)
 		enum sse_item item = sse_next(&g->sse, &bytes);
 		if (g->rules.keeps_frames)
 			note_bytes(g, item, span_of(from, (size_t)(bytes.p - from)));
-		if (item == SSE_MORE)
+		if (item == SSE_MORE) {
+			relay_comments(g);
 			return;
+		}
 		take(g, item);
 	}
 	g->ignored_bytes += bytes.n;

@@ -6,8 +6,8 @@
  *
  * 1. A frame that came whole is lent from the input; only one that came in pieces is copied together.
  * 2. How the bytes were sliced changes no frame. The parser closes an event at the CR of its blank line, and whether it has
- *    seen an LF behind that is chance. So in a frame with any LF in it the last one is taken as read, and dropped when it
- *    comes; in a frame with none it is left to the next frame.
+ *    seen an LF behind that is chance. So the line end before decides: behind CRLF the LF is taken as read, and dropped
+ *    when it comes; behind a lone CR it is left to the next frame.
  *
  * Sans I/O; what an event means is the reader's business, what becomes of a frame the generation's. */
 #include "stream/raw.h"
@@ -62,15 +62,22 @@ span raw_rest(struct raw *r)
 
 static bool ends_with(span s, char c) { return s.n && s.p[s.n - 1] == c; }
 
-bool raw_ends_with_cr(const struct raw *r) { return ends_with(buf_span(&r->held), '\r'); }
+/* Behind a CR half a line end may be missing. */
+bool raw_is_idle(const struct raw *r)
+{
+	span held = buf_span(&r->held);
+	return !ends_with(held, '\r') && idle_blocks(held).n == held.n;
+}
 
-/* The closing CR's LF belongs to the frame if there is another one in it. */
-static bool lacks_line_feed(span frame) { return ends_with(frame, '\r') && span_find(frame, '\n') < frame.n; }
+/* Before the blank line's CR stands the end of another line. If that is an LF, one belongs to the CR too. */
+static bool lacks_line_feed(span frame)
+{
+	return frame.n >= 2 && ends_with(frame, '\r') && frame.p[frame.n - 2] == '\n';
+}
 
 static bool has_line_feed_too_many(span frame)
 {
-	span rest = span_first(frame, frame.n ? frame.n - 1 : 0);
-	return ends_with(frame, '\n') && ends_with(rest, '\r') && span_find(rest, '\n') == rest.n;
+	return frame.n >= 3 && memcmp(frame.p + frame.n - 3, "\r\r\n", 3) == 0;
 }
 
 static span cut(struct raw *r, span frame)

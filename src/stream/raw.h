@@ -19,8 +19,8 @@ void raw_take(struct raw *r, span bytes);
  * for as long as they live. Out of memory: p is NULL. */
 span raw_close(struct raw *r, span bytes);
 
-/* What was taken ends with a CR, which may be half a line end. */
-bool raw_ends_with_cr(const struct raw *r);
+/* All that was taken since the last frame is comments and blank lines, whole ones: something else may be said now. */
+bool raw_is_idle(const struct raw *r);
 
 /* The whole comments and blank lines behind the last frame: a loan likewise. Out of memory: p is NULL. */
 span raw_rest(struct raw *r);

@@ -48,7 +48,7 @@ def config(upstream):
     """One route for each dialect, as an operator writes it; and one with a short clock, for its silences."""
     return CONFIG + "\n".join(
         f"  - {{ path: /{path}/*, kind: passthrough, upstream: '{upstream}/{path}', dialect: {name}, auth: client{clock} }}"
-        for name in DIALECTS for path, clock in ((f"{name}/silence", ", idle: 1s"), (name, "")))
+        for name in DIALECTS for path, clock in ((f"{name}/silence", ", idle: 300ms"), (name, "")))
 
 
 def cells(client):

@@ -44,9 +44,9 @@ from judge import Response  # noqa: E402
 from transcripts import FAULTS, FRAMINGS, Transcript, Wire  # noqa: E402
 
 PATIENCE = 30          # s; a run that takes longer is wrong
-SILENT_AT_ONCE = 400   # runs that mostly wait for a clock of the gateway
+SILENT_AT_ONCE = 500   # runs that mostly wait for a clock of the gateway
 BUSY_AT_ONCE = 60
-LATE = 0.4             # s between request and answer, of the clocks' one: this machine was too slow, and silence began too early
+LATE = 1               # s between request and answer, of the clocks' two: this machine was too slow, and silence began too early
 REPEATS = 20
 SILENCE_THINNED = 5    # of a thinned plan, which is to be over soon, only every fifth of these
 SIDES = {"page": page_side, "sdk": sdk_side}
@@ -89,8 +89,12 @@ class Run:
         return self.side, self.transcript.name, self.wire.framing, self.fault
 
     @property
+    def name(self):
+        return f"run-{self.number}-{self.repeats}"
+
+    @property
     def is_late(self):
-        return self.fault == "silence" and self.answered - self.asked > LATE and self.repeats < REPEATS
+        return self.fault == "silence" and self.repeats < REPEATS and (not self.requests or self.answered - self.asked > LATE)
 
     def again(self):
         self.repeats, self.requests, self.wrong, self.seen = self.repeats + 1, 0, None, asyncio.Event()
@@ -126,9 +130,12 @@ class Upstream(asyncio.Protocol):
         head, blank, body = self.request.partition(b"\r\n\r\n")
         length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
         if blank and len(body) >= (int(length[1]) if length else 0):
-            self.answer(self.runs[int(re.search(rb"run-(\d+)", self.request)[1])])
+            number, repeats = map(int, re.search(rb"run-(\d+)-(\d+)", self.request).groups())
+            self.answer(self.runs[number], repeats)
 
-    def answer(self, run):
+    def answer(self, run, repeats):
+        if repeats != run.repeats:
+            return self.transport.close()   # of a run that was given up
         run.requests += 1
         run.answered = time.monotonic()
         self.transport.write(run.cut.sent)

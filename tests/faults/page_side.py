@@ -9,7 +9,7 @@ def label(dialect, fault):
 
 def route(dialect, fault, url):
     """The upstream is asked at a path that names no dialect."""
-    clocks = "idle: 1s, first_event: 1s, " if fault == "silence" else ""
+    clocks = "idle: 2s, first_event: 2s, " if fault == "silence" else ""
     return f"  - {{ path: {label(dialect, fault)}, {clocks}dialect: {dialect.name}, upstream: '{url}/x' }}"
 
 
@@ -25,7 +25,7 @@ class Reading:
 
     def ask(self, host):
         path = label(self.run.transcript.dialect, self.run.fault)
-        return f"GET {path}?prompt=run-{self.run.number} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        return f"GET {path}?prompt={self.run.name} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
     def has_all(self, response):
         """All that was sent before a reset has been read by the gateway: it was shown, and no more will be."""

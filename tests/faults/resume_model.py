@@ -162,6 +162,10 @@ class Stream:
         del house.waiting[number]
 
     @property
+    def bytes(self):
+        return sum(len(data.encode()) for _, data in self.oracle.events)
+
+    @property
     def target(self):
         return f"{self.path}?prompt=stream-{self.oracle.number}"
 
@@ -416,8 +420,8 @@ async def look_back(house, sealed, index, gone, rng):
     body = bytes(link.response.body)
     link.leave(False)
     if is_forgotten(link.response.status, body):
-        younger = sum(len(data) for each in sealed[index:] for _, data in each.oracle.events)
-        demand(younger > house.memory // 4, f"forgotten, but only {younger} bytes are as young")
+        rivals = sum(each.bytes for n, each in enumerate(sealed) if n >= index or home_of(each.oracle.id) != home)
+        demand(rivals > house.memory // 4, f"forgotten, but only {rivals} bytes were younger, or of other workers")
         gone[home] = max(gone.get(home, -1), index)
         house.count["forgotten"] += 1
         return
@@ -494,7 +498,7 @@ async def play_all(options):
 def main():
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--resumes", type=int, default=100_000, metavar="N")
-    options.add_argument("--workers", type=int, default=1, metavar="N")
+    options.add_argument("--workers", type=int, default=2, metavar="N")
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32), metavar="N")
     options.add_argument("--break", dest="lie", choices=LIES, help="change what viewers read, to see it found")
     options = options.parse_args()

@@ -37,7 +37,7 @@ def label(dialect, fault):
 
 
 def route(dialect, fault, url):
-    clocks = "idle: 1s, first_event: 1s, " if fault == "silence" else ""
+    clocks = "idle: 2s, first_event: 2s, " if fault == "silence" else ""
     return f"  - {{ path: '{label(dialect, fault)}', {clocks}dialect: {dialect.name}, upstream: '{url}' }}"
 
 
@@ -65,7 +65,7 @@ class Reading:
     def ask(self, host):
         if self.body is not None:
             return self.ask_again(host)
-        body = json.dumps({"model": "m", "stream": True, "n": self.run.transcript.choices, "prompt": f"run-{self.run.number}"}).encode()
+        body = json.dumps({"model": "m", "stream": True, "n": self.run.transcript.choices, "prompt": self.run.name}).encode()
         dialect = self.run.transcript.dialect
         path = label(dialect, self.run.fault).replace("*", PATHS.get(dialect.name, "answer"))
         return (f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"

@@ -122,6 +122,7 @@ static void come_back(struct errand *e)
 	r->pends |= v->pends;
 	if (v->audience) {
 		r->worker->metrics.attached[ATTACHED_BY_RETRY]++;
+		r->worker->metrics.joined_foreign += e->to != e->from;
 		viewer_open_frames(r->exchange, v->audience);
 		close_retry(r);
 	} else if (next < r->worker->crew->workers)

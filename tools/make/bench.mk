@@ -19,8 +19,8 @@ build/bench/goproxy: tests/bench/goproxy/main.go tests/bench/goproxy/go.mod
 	cd tests/bench/goproxy && go build -o $(CURDIR)/$@ .
 
 # llama.cpp's own program, out of the tree that libllama came from: two minutes.
-llama_tree := $(or $(LLAMA_SRC),$(LLAMA)/source)
-build/bench/llama-batched-bench: tests/bench/llama/CMakeLists.txt $(LLAMA)/built
+llama_tree = $(or $(LLAMA_SRC),$(LLAMA)/source)
+build/bench/llama-batched-bench: tests/bench/llama/CMakeLists.txt build/llama/built
 	cmake -S tests/bench/llama -B build/bench/llama -DLLAMA=$(abspath $(LLAMA)) -DSOURCE=$(abspath $(llama_tree)) \
 		-DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 >build/bench/llama.log 2>&1
 	cmake --build build/bench/llama --target llama-batched-bench -j "$${LLAMA_JOBS:-$$(nproc)}" >>build/bench/llama.log 2>&1

@@ -143,12 +143,15 @@ static void divide_frame(struct generation *g, const struct sse_event *event)
 {
 	const struct dialect *d = g->reader.dialect;
 	struct buf rest = {0};
+	bool raises = g->reader.seen.error && !g->reader.says && dialect_event_raises(d, event);
+	if (!raises)
+		keep_frame(g, raw_idle_part(g->frame)); /* as if it had come by itself */
 	if (g->reader.says && dialect_put_unfinished(&rest, d, event)) {
 		keep_frame(g, buf_span(&rest));
 		g->delivers = true;
 	} else if (g->reader.says) {
 		g->reader.text.n = g->reader.reasoning.n = 0; /* a client cannot have it, so it is not counted either */
-	} else if (g->reader.seen.error && dialect_event_raises(d, event)) {
+	} else if (raises) {
 		buf_put(&g->closing, g->frame);
 	}
 	buf_finish(&rest);
@@ -510,12 +513,13 @@ static bool is_whole_json(span text)
 static void take_last_line(struct generation *g)
 {
 	enum sse_item item = sse_end(&g->sse);
+	if (item == SSE_EVENT && !is_whole_json(g->sse.event.data)) {
+		g->evidence.half_event = true;
+		return;
+	}
 	if (item == SSE_EVENT)
 		g->frame = raw_close(&g->raw, (span){0});
-	if (item == SSE_EVENT && !is_whole_json(g->sse.event.data))
-		g->evidence.half_event = true;
-	else
-		take(g, item);
+	take(g, item);
 }
 
 /* An error that was written without `data:` mostly lacks its blank line too. Only errors are read in this form;
@@ -524,8 +528,7 @@ static void take_last_stray(struct generation *g)
 {
 	if (g->is_undecided || sse_end(&g->sse) != SSE_EVENT || !is_whole_json(g->sse.event.stray))
 		return;
-	(void)raw_close(&g->raw, (span){0});
-	g->frame = SPAN(""); /* half an event goes to nobody */
+	g->frame = raw_idle_part(raw_close(&g->raw, (span){0})); /* half an event goes to nobody */
 	take_event(g);
 }
 

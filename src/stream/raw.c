@@ -39,7 +39,7 @@ static size_t whole_line(span s)
 
 /* Up to the blank line behind the last whole comment. What follows, half a line or half an event, would be glued to what
  * is said next. */
-static span idle_blocks(span held)
+span raw_idle_part(span held)
 {
 	size_t whole = 0, at = 0;
 	for (size_t n; (n = whole_line(span_from(held, at))) > 0; at += n) {
@@ -57,7 +57,7 @@ span raw_rest(struct raw *r)
 	if (r->left_line_feed)
 		buf_put_byte(&r->held, '\n');
 	r->left_line_feed = false;
-	return r->held.failed ? (span){0} : r->held.n ? idle_blocks(buf_span(&r->held)) : SPAN("");
+	return r->held.failed ? (span){0} : r->held.n ? raw_idle_part(buf_span(&r->held)) : SPAN("");
 }
 
 static bool ends_with(span s, char c) { return s.n && s.p[s.n - 1] == c; }
@@ -66,7 +66,7 @@ static bool ends_with(span s, char c) { return s.n && s.p[s.n - 1] == c; }
 bool raw_is_idle(const struct raw *r)
 {
 	span held = buf_span(&r->held);
-	return !ends_with(held, '\r') && idle_blocks(held).n == held.n;
+	return !ends_with(held, '\r') && raw_idle_part(held).n == held.n;
 }
 
 /* Before the blank line's CR stands the end of another line. If that is an LF, one belongs to the CR too. */

@@ -19,6 +19,9 @@ void raw_take(struct raw *r, span bytes);
  * for as long as they live. Out of memory: p is NULL. */
 span raw_close(struct raw *r, span bytes);
 
+/* What a frame begins with before its event: whole comments and blank lines. */
+span raw_idle_part(span frame);
+
 /* All that was taken since the last frame is comments and blank lines, whole ones: something else may be said now. */
 bool raw_is_idle(const struct raw *r);
 

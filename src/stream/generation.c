@@ -145,7 +145,7 @@ static void divide_frame(struct generation *g, const struct sse_event *event)
 	struct buf rest = {0};
 	bool raises = g->reader.seen.error && !g->reader.says && dialect_event_raises(d, event);
 	if (!raises)
-		keep_frame(g, raw_idle_part(g->frame)); /* as if it had come by itself */
+		keep_frame(g, raw_idle_part(&g->raw, g->frame)); /* as if it had come by itself */
 	if (g->reader.says && dialect_put_unfinished(&rest, d, event)) {
 		keep_frame(g, buf_span(&rest));
 		g->delivers = true;
@@ -322,6 +322,7 @@ static bool takes(const struct generation *g, enum sse_syntax syntax)
 static void open_events(struct generation *g, enum sse_syntax syntax)
 {
 	sse_init(&g->sse, syntax, (size_t)g->rules.event_limit);
+	g->raw.syntax = syntax;
 	g->answered = true;
 }
 
@@ -528,7 +529,7 @@ static void take_last_stray(struct generation *g)
 {
 	if (g->is_undecided || sse_end(&g->sse) != SSE_EVENT || !is_whole_json(g->sse.event.stray))
 		return;
-	g->frame = raw_idle_part(raw_close(&g->raw, (span){0})); /* half an event goes to nobody */
+	g->frame = raw_idle_part(&g->raw, raw_close(&g->raw, (span){0})); /* half an event goes to nobody */
 	take_event(g);
 }
 

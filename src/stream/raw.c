@@ -39,17 +39,29 @@ static size_t whole_line(span s)
 
 /* Up to the blank line behind the last whole comment. What follows, half a line or half an event, would be glued to what
  * is said next. */
-span raw_idle_part(span held)
+static size_t idle_blocks(span s)
 {
 	size_t whole = 0, at = 0;
-	for (size_t n; (n = whole_line(span_from(held, at))) > 0; at += n) {
-		char first = held.p[at];
-		if (first == '\r' || first == '\n')
+	for (size_t n; (n = whole_line(span_from(s, at))) > 0; at += n) {
+		if (s.p[at] == '\r' || s.p[at] == '\n')
 			whole = at + n;
-		else if (first != ':')
+		else if (s.p[at] != ':')
 			break;
 	}
-	return span_first(held, whole);
+	return whole;
+}
+
+static size_t blank_lines(span s)
+{
+	size_t whole = 0;
+	for (size_t i = 0; i < s.n && memchr(" \t\r\n", s.p[i], 4); i++)
+		whole = s.p[i] == '\n' ? i + 1 : whole;
+	return whole;
+}
+
+span raw_idle_part(const struct raw *r, span frame)
+{
+	return span_first(frame, r->syntax == SSE_NDJSON ? blank_lines(frame) : idle_blocks(frame));
 }
 
 span raw_rest(struct raw *r)
@@ -57,7 +69,7 @@ span raw_rest(struct raw *r)
 	if (r->left_line_feed)
 		buf_put_byte(&r->held, '\n');
 	r->left_line_feed = false;
-	return r->held.failed ? (span){0} : r->held.n ? raw_idle_part(buf_span(&r->held)) : SPAN("");
+	return r->held.failed ? (span){0} : r->held.n ? raw_idle_part(r, buf_span(&r->held)) : SPAN("");
 }
 
 static bool ends_with(span s, char c) { return s.n && s.p[s.n - 1] == c; }
@@ -66,7 +78,7 @@ static bool ends_with(span s, char c) { return s.n && s.p[s.n - 1] == c; }
 bool raw_is_idle(const struct raw *r)
 {
 	span held = buf_span(&r->held);
-	return !ends_with(held, '\r') && raw_idle_part(held).n == held.n;
+	return !ends_with(held, '\r') && raw_idle_part(r, held).n == held.n;
 }
 
 /* Before the blank line's CR stands the end of another line. If that is an LF, one belongs to the CR too. */

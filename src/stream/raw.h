@@ -3,8 +3,10 @@
 #define STREAM_RAW_H
 
 #include "base/buf.h"
+#include "sse/parse.h"
 
 struct raw {
+	enum sse_syntax syntax;
 	struct buf held;     /* of the frame that is not whole yet */
 	bool gave_line_feed; /* the last frame was closed with an LF that had not come yet … */
 	bool left_line_feed; /* … or without one that had */
@@ -20,7 +22,7 @@ void raw_take(struct raw *r, span bytes);
 span raw_close(struct raw *r, span bytes);
 
 /* What a frame begins with before its event: whole comments and blank lines. */
-span raw_idle_part(span frame);
+span raw_idle_part(const struct raw *r, span frame);
 
 /* All that was taken since the last frame is comments and blank lines, whole ones: something else may be said now. */
 bool raw_is_idle(const struct raw *r);

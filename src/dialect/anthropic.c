@@ -218,6 +218,10 @@ static void read_event(struct reader *r, const struct sse_event *event)
 		reader_end_stream(r);
 	else if (object_read(&e.object, r, data, members, OBJECT_COUNT(members)))
 		take(r, &e, e.type[0] ? span_str(e.type) : event->name, &mark);
+	else {
+		reader_take_back(r, &mark); /* an error has no text here */
+		r->seen.meaning |= r->seen.error;
+	}
 }
 
 static void put_error(struct buf *out, const struct failure *f)

@@ -256,6 +256,7 @@ static const struct json_edit unfinish[] = {
 	{{SPAN("candidates"), SPAN("[]"), SPAN("finishReason")}, SPAN("null")},
 	{{SPAN("promptFeedback")}, {0}},
 	{{SPAN("error")}, {0}},
+	{{SPAN("object")}, {0}},
 };
 
 /* The Python client raises on any comment, and the JS client drops a frame that one is glued to. */

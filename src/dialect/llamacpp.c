@@ -104,6 +104,7 @@ static const struct json_edit unfinish[] = {
 	{{SPAN("stop")}, SPAN("false")},
 	{{SPAN("stop_type")}, {0}},
 	{{SPAN("error")}, {0}},
+	{{SPAN("object")}, {0}},
 };
 
 const struct dialect dialect_llamacpp = {

@@ -112,6 +112,7 @@ static const struct json_edit unfinish[] = {
 	{{SPAN("done")}, SPAN("false")},
 	{{SPAN("done_reason")}, {0}},
 	{{SPAN("error")}, {0}},
+	{{SPAN("object")}, {0}},
 };
 
 const struct dialect dialect_ollama_chat = {

@@ -226,9 +226,10 @@ static bool put_question(struct buf *out, const struct dialect_question *q)
 	return true;
 }
 
-const struct json_edit openai_unfinish[OPENAI_UNFINISHES] = {
+static const struct json_edit unfinish[] = {
 	{{SPAN("choices"), SPAN("[]"), SPAN("finish_reason")}, SPAN("null")},
 	{{SPAN("error")}, {0}},
+	{{SPAN("object")}, SPAN("\"chat.completion.chunk\"")},
 };
 
 const struct dialect dialect_openai_chat = {
@@ -244,7 +245,7 @@ const struct dialect dialect_openai_chat = {
 	.frame_end = SPAN("\n\n"),
 	.put_error = voice_put_openai_error,
 	.raising = {.object = "error", .never = "choices"},
-	.unfinish = openai_unfinish,
-	.unfinishes = OPENAI_UNFINISHES,
+	.unfinish = unfinish,
+	.unfinishes = sizeof unfinish / sizeof *unfinish,
 	.put_question = put_question,
 };

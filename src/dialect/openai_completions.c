@@ -19,6 +19,12 @@ static bool put_question(struct buf *out, const struct dialect_question *q)
 	return true;
 }
 
+static const struct json_edit unfinish[] = {
+	{{SPAN("choices"), SPAN("[]"), SPAN("finish_reason")}, SPAN("null")},
+	{{SPAN("error")}, {0}},
+	{{SPAN("object")}, SPAN("\"text_completion\"")},
+};
+
 const struct dialect dialect_openai_completions = {
 	.name = "openai-completions",
 	.syntax = SSE_EVENT_STREAM,
@@ -32,7 +38,7 @@ const struct dialect dialect_openai_completions = {
 	.frame_end = SPAN("\n\n"),
 	.put_error = voice_put_openai_error,
 	.raising = {.object = "error", .never = "choices"},
-	.unfinish = openai_unfinish,
-	.unfinishes = OPENAI_UNFINISHES,
+	.unfinish = unfinish,
+	.unfinishes = sizeof unfinish / sizeof *unfinish,
 	.put_question = put_question,
 };

@@ -237,7 +237,7 @@ struct reader_mark reader_mark(const struct reader *r)
 	return (struct reader_mark){
 		.text = r->text.n, .text_mend = r->text_mend,
 		.reasoning = r->reasoning.n, .reasoning_mend = r->reasoning_mend,
-		.replaced = r->replaced, .seen_text = r->seen.text, .seen_meaning = r->seen.meaning,
+		.replaced = r->replaced, .says = r->says, .seen_text = r->seen.text, .seen_meaning = r->seen.meaning,
 	};
 }
 
@@ -249,6 +249,7 @@ void reader_take_back(struct reader *r, const struct reader_mark *mark)
 	r->reasoning.n = mark->reasoning;
 	r->reasoning_mend = mark->reasoning_mend;
 	r->replaced = mark->replaced;
+	r->says = mark->says;
 	r->seen.text = mark->seen_text;
 	r->seen.meaning = mark->seen_meaning;
 }

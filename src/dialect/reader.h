@@ -38,7 +38,7 @@ struct reader_mark {
 	size_t text, reasoning; /* bytes */
 	struct utf8 text_mend, reasoning_mend;
 	uint64_t replaced;
-	bool seen_text, seen_meaning;
+	bool says, seen_text, seen_meaning;
 };
 struct reader_mark reader_mark(const struct reader *r);
 void reader_take_back(struct reader *r, const struct reader_mark *mark);

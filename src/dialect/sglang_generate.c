@@ -143,6 +143,7 @@ static bool put_question(struct buf *out, const struct dialect_question *q)
 static const struct json_edit unfinish[] = {
 	{{SPAN("meta_info"), SPAN("finish_reason")}, SPAN("null")},
 	{{SPAN("error")}, {0}},
+	{{SPAN("object")}, {0}},
 };
 
 const struct dialect dialect_sglang_generate = {

@@ -116,6 +116,7 @@ static const struct json_edit unfinish[] = {
 	{{SPAN("details")}, SPAN("null")},
 	{{SPAN("error")}, {0}},
 	{{SPAN("error_type")}, {0}},
+	{{SPAN("object")}, {0}},
 };
 
 const struct dialect dialect_tgi = {

@@ -30,6 +30,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import cached_property
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
@@ -161,8 +162,9 @@ class Stream:
         self.upstream = await asyncio.wait_for(house.waiting[number], PATIENCE)
         del house.waiting[number]
 
-    @property
+    @cached_property
     def bytes(self):
+        """Asked when it has ended."""
         return sum(len(data.encode()) for _, data in self.oracle.events)
 
     @property

@@ -79,7 +79,7 @@ class Reading:
         return self.run.number % 2 == 0
 
     def has_all(self, response):
-        """But for the blank line of a comment, which waits for the next event."""
+        """But for comments, which wait for the next event."""
         awaited = len(self.frames()) - sum(len(piece.raw) for piece in self.good[self.last_event + 1:])
         return bool(response.end) or (not self.expected.by_piece and len(response.body) >= awaited)
 
@@ -137,7 +137,7 @@ class Reading:
         if not body.startswith(frames):
             return f"sent {body!r}, but the upstream's frames are {frames!r}"
         rest = body[len(frames):]
-        return self.wrong_rest(self.without_comment_line(rest.removeprefix(b"\n") if self.lacks_lf else rest))
+        return self.wrong_rest(rest.removeprefix(b"\n") if self.lacks_lf else rest)
 
     @property
     def lacks_lf(self):
@@ -146,13 +146,6 @@ class Reading:
         if self.run.transcript.dialect.ndjson:
             return self.expected.word == "failed" and self.frames()[-1:] == b"}"
         return bool(self.good) and self.good[-1].tail > 0 and self.frames().endswith(b"\r")
-
-    def without_comment_line(self, rest):
-        """Between events a comment's line may go before its blank line has come. Not for Gemini: one of its clients drops the
-        frame that would be glued to it."""
-        late = self.run.transcript.body[len(self.frames()):self.run.cut.got]
-        line = re.match(rb"(:[^\r\n]*\r?\n?)?", late)[0]
-        return rest if self.run.transcript.dialect.name == "gemini" else rest.removeprefix(line)
 
     def wrong_rest(self, rest):
         expected, dialect = self.expected, self.run.transcript.dialect

@@ -59,6 +59,7 @@ void generation_init(struct generation *g, const struct generation_rules *rules,
 	CHECK(rules->dialect || !rules->keeps_frames);
 	*g = (struct generation){
 		.queue = -1,
+		.sequence = -1,
 		.rules = *rules,
 		.journal = journal_hold(journal),
 		.is_undecided = !rules->dialect,
@@ -167,6 +168,7 @@ static void relay_event(struct generation *g, const struct sse_event *event)
 		return;
 	}
 	keep_frame(g, g->frame);
+	g->sequence = g->reader.seen.sequence;
 	g->lacks_line_end = g->sse.syntax == SSE_NDJSON && g->frame.n && g->frame.p[g->frame.n - 1] != '\n';
 	g->delivers |= g->reader.seen.meaning;
 }
@@ -184,7 +186,7 @@ static void relay_comments(struct generation *g)
 static struct failure failure_of(const struct generation *g, const struct last_word *word, char message[DIALECT_SENTENCE])
 {
 	const struct seen *seen = &g->reader.seen;
-	struct failure f = {.cause = word->cause, .sentence = word->detail, .sequence = seen->sequence};
+	struct failure f = {.cause = word->cause, .sentence = word->detail, .sequence = g->sequence};
 	if (word->cause != CAUSE_ERROR)
 		return f;
 	const bool quotes_secret = g->rules.secret.n && memmem(seen->error_message, strlen(seen->error_message),

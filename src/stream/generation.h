@@ -51,6 +51,7 @@ struct generation {
 	struct raw raw;
 	span frame;             /* keeps_frames: the present event's */
 	bool lacks_line_end;    /* keeps_frames: the last frame is a line of NDJSON without its LF */
+	int64_t sequence;       /* keeps_frames: of the last event that went on */
 	struct buf closing;     /* keeps_frames: an error frame that goes on as it came */
 };
 

@@ -253,7 +253,7 @@ def openai(message, cause, told, sequence):
 def responses(message, cause, told, sequence):
     if sequence is None:
         return openai(message, cause, told, sequence)
-    return {"type": "error", "sequence_number": OneOf((sequence + 1, sequence + 2) if cause == "error" else (sequence + 1,)), "code": code_of(cause, told), "message": message, "param": None,
+    return {"type": "error", "sequence_number": sequence + 1, "code": code_of(cause, told), "message": message, "param": None,
             "error": openai_object(message, cause, told)}
 
 

@@ -85,6 +85,12 @@ static const struct row rows[] = {
 		LINE("a", "\"done\":false") "{\"error\":\"DETAIL\"}\n", CAUSE_TRUNCATED, PROOF_NULL},
 	{"an error in NDJSON without its line's end", &dialect_ollama_chat,
 		LINE("a", "\"done\":false") "{\"error\":\"m\"}", NULL, CAUSE_ERROR, PROOF_NULL},
+	{"the error is numbered behind what went on", &dialect_openai_responses,
+		"data: {\"type\":\"response.output_text.delta\",\"sequence_number\":4,\"delta\":\"a\"}\n\n"
+		"data: {\"type\":\"response.failed\",\"sequence_number\":5,\"response\":{\"error\":{\"code\":\"c\",\"message\":\"m\"}}}\n\n",
+		"data: {\"type\":\"response.output_text.delta\",\"sequence_number\":4,\"delta\":\"a\"}\n\n"
+		"event: error\ndata: {\"type\":\"error\",\"sequence_number\":5,\"code\":\"c\",\"message\":\"m\",\"param\":null,"
+		"\"error\":{\"message\":\"m\",\"type\":\"upstream_error\",\"param\":null,\"code\":\"c\"}}\n\n", CAUSE_ERROR, PROOF_NULL},
 	{"plain text", &dialect_text, "data: a\r\ndata: b\r\n\r\nevent: close\r\ndata: x\r\n\r\n", NULL, CAUSE_FINISHED, PROOF_MARKER},
 };
 

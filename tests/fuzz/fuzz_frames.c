@@ -95,6 +95,9 @@ static void check_end(const struct choice *c, span frames, const struct last_wor
 	for (enum sse_item item; (item = sse_next(&s, &frames)) != SSE_MORE;)
 		if (item == SSE_EVENT)
 			raises = dialect_event_raises(c->dialect, &s.event);
+	/* An error that raises goes on as it came: in NDJSON the last line may lack its LF. */
+	if (c->dialect->syntax == SSE_NDJSON && sse_end(&s) == SSE_EVENT)
+		raises = dialect_event_raises(c->dialect, &s.event);
 	if (word->cause != CAUSE_FINISHED)
 		CHECK(raises && !sse_is_inside_event(&s));
 	sse_finish(&s);

@@ -3,11 +3,12 @@
  * A head is collected until its empty line and then judged in one pass by head.c; limits are watched while it is being
  * collected. Parsing it in place, byte by byte, saves that copy and costs a state for each place where a slice may
  * end; a head is copied once for each answer, and an answer has thousands of events. A body is the other way round: it
- * is never copied, each step lends a piece of the input, and only the few bytes of framing between chunks walk through
- * on_byte one at a time.
+ * is never copied, each step lends a piece of the input, and only the few bytes of framing between chunks are looked
+ * at: one by one in on_byte, or at once where they are plain and all there, as they are between nearly all chunks
+ * (take_plain_framing).
  *
  * 1. Whatever the slicing of the input, the steps are the same, but for where body pieces are cut: every decision is
- *    made at the byte that makes it, and never looks further into the slice.
+ *    that of the byte that makes it. Plain framing leads where its bytes would have led one by one.
  * 2. What has been collected is never more than the limits allow, however much lies in the slice.
  * 3. After BAD nothing is parsed. Whoever sent it does not get a second reading.
  * 4. The head is not touched between its HEAD and the call behind its END; trailers are checked and never stored.
@@ -411,6 +412,33 @@ static enum http1_step on_byte(struct http1 *p, unsigned char c)
 	}
 }
 
+/* A size line without an extension, of a chunk that is not the last. False: it is another, or not whole yet. */
+static bool take_plain_size(struct http1 *p, span *in)
+{
+	uint64_t size = 0;
+	size_t n = 0;
+	for (int digit; n < in->n && n < SIZE_DIGITS && (digit = char_hex((unsigned char)in->p[n])) >= 0; n++)
+		size = size << 4 | (unsigned)digit;
+	if (size == 0 || !span_starts(span_from(*in, n), SPAN("\r\n")))
+		return false;
+	*in = span_from(*in, n + CRLF);
+	p->left = size;
+	p->state = DATA;
+	return true;
+}
+
+/* What stands between two chunks, as far as it is plain and there. False: nothing of it was taken. */
+static bool take_plain_framing(struct http1 *p, span *in)
+{
+	if (p->state == SIZE_FIRST)
+		return take_plain_size(p, in);
+	if (p->state != DATA_CR || !span_starts(*in, SPAN("\r\n")))
+		return false;
+	*in = span_from(*in, CRLF);
+	p->state = SIZE_FIRST;
+	return true;
+}
+
 /* The walk. */
 
 static enum http1_step end_message(struct http1 *p)
@@ -437,6 +465,8 @@ static enum http1_step advance(struct http1 *p, span *in)
 	case DATA:
 		return pass_body(p, in);
 	default: {
+		if (take_plain_framing(p, in))
+			return HTTP1_MORE;
 		unsigned char c = (unsigned char)in->p[0];
 		*in = span_from(*in, 1);
 		return on_byte(p, c);

@@ -7,12 +7,10 @@
 
 enum { SMALLEST = 64 };
 
-bool buf_reserve(struct buf *b, size_t more)
+bool buf_grow(struct buf *b, size_t more)
 {
 	if (b->failed)
 		return false;
-	if (more <= b->cap - b->n)
-		return true;
 	if (more > SIZE_MAX / 4 - b->n) {
 		b->failed = true;
 		return false;

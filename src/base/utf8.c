@@ -16,6 +16,10 @@
 
 #include <stdint.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define REPLACEMENT SPAN("\xEF\xBF\xBD")
 
 enum { LONGEST = 6 }; /* bytes: a pair of surrogates */
@@ -87,6 +91,13 @@ static struct found find_character(const unsigned char *p, size_t n, bool surrog
 static size_t skip_ascii(const unsigned char *p, size_t n)
 {
 	size_t i = 0;
+#ifdef __SSE2__
+	for (; i + 2 * sizeof(__m128i) <= n; i += 2 * sizeof(__m128i)) {
+		const __m128i *at = (const __m128i *)(p + i);
+		if (_mm_movemask_epi8(_mm_or_si128(_mm_loadu_si128(at), _mm_loadu_si128(at + 1))))
+			break;
+	}
+#endif
 	for (uint64_t word; i + sizeof word <= n; i += sizeof word) {
 		memcpy(&word, p + i, sizeof word);
 		if (word & 0x8080808080808080u)

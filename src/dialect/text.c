@@ -67,8 +67,9 @@ static void read_named(struct reader *r, const struct sse_event *event)
 
 static void read_event(struct reader *r, const struct sse_event *event)
 {
-	bool message = event->name.n == 0 || span_is(event->name, "message");
-	if (message && !is_end_name(r, event->name) && !is_error_name(r, event->name))
+	span name = event->name;
+	bool message = span_is(name, "message") && !is_end_name(r, name) && !is_error_name(r, name);
+	if (name.n == 0 || message)
 		read_text(r, event->data);
 	else
 		read_named(r, event);

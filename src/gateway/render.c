@@ -15,21 +15,38 @@ void render_first(struct buf *out, uint64_t retry_ms, span id, uint64_t n)
 	buf_printf(out, "retry: %" PRIu64 "\nid: %.*s.%" PRIu64 "\n\n", retry_ms, SPAN_ARG(id), n);
 }
 
+enum { PLACE_BYTES = 4 + ID_LENGTH + 1 + 10 + 1 }; /* "id: ID.n\n" */
+
+static int count_digits(uint32_t n)
+{
+	int digits = 1;
+	for (; n >= 10; n /= 10)
+		digits++;
+	return digits;
+}
+
+static void put_place(struct buf *out, span id, uint32_t n)
+{
+	CHECK(id.n == ID_LENGTH);
+	if (!buf_reserve(out, PLACE_BYTES))
+		return;
+	char *to = out->p + out->n;
+	memcpy(to, "id: ", 4);
+	memcpy(to + 4, id.p, ID_LENGTH);
+	to[4 + ID_LENGTH] = '.';
+	char *end = to + 5 + ID_LENGTH + count_digits(n);
+	out->n += (size_t)(end + 1 - to);
+	*end = '\n';
+	do
+		*--end = (char)('0' + n % 10);
+	while (n /= 10);
+}
+
 void render_event(struct buf *out, span id, uint32_t n, enum journal_kind kind, bool json, span text)
 {
-	char line[4 + ID_LENGTH + 12 + 1] = "id: "; /* "id: ID.n\n" */
-	size_t end = sizeof line, at = end;
-	CHECK(id.n == ID_LENGTH);
-	memcpy(line + 4, id.p, ID_LENGTH);
-	line[4 + ID_LENGTH] = '.';
-	line[--at] = '\n';
-	do
-		line[--at] = (char)('0' + n % 10);
-	while (n /= 10);
-	memmove(line + 5 + ID_LENGTH, line + at, end - at);
 	if (kind == JOURNAL_REASONING)
 		buf_put(out, SPAN("event: reasoning\n"));
-	buf_put(out, span_of(line, 5 + ID_LENGTH + end - at));
+	put_place(out, id, n);
 	sse_print_data(out, json ? SSE_JSON : SSE_TEXT, text);
 	buf_put_byte(out, '\n');
 }

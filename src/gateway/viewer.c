@@ -103,9 +103,9 @@ static bool put_due(struct viewer *v)
 static void tell_queue(struct viewer *v)
 {
 	int queue = atomic_load_explicit(&v->face->queue, memory_order_relaxed);
-	struct buf out = {0};
 	if (queue < 0 || v->told_queue == queue || v->form.kind == FORM_FRAMES)
 		return;
+	struct buf out = {0};
 	v->told_queue = queue;
 	render_progress(&out, queue);
 	if (!out.failed)

@@ -1,7 +1,7 @@
 /* One byte stream over a socket, on libuv.
  *
  * Writing: conn_put gathers, and a task at the end of the turn tries one write; what the kernel does not take goes on
- * as the one uv_write in flight, whose memory is the very buffer that was gathered, while new bytes gather in a second
+ * as the one uv_write in flight (libuv's try would ask first whether one is, which is known here), whose memory is the very buffer that was gathered, while new bytes gather in a second
  * one. Its request lives as long as the flight, because most conns never need one. A FIN is sent by shutdown(2): nothing
  * is in flight then, and libuv's would be a request of its own.
  *
@@ -46,6 +46,7 @@ struct conn {
 	struct buf out, flight;
 	size_t flight_left; /* bytes of flight that are not known to be taken */
 	struct task flush;
+	int fd;             /* the handle's; -1 once it is closed */
 	int write_error;    /* libuv's; writing is over */
 	bool is_tcp, reading, read_over, in_flight, ended, wants_shutdown, closed;
 	char peer[INET6_ADDRSTRLEN + 8];
@@ -53,12 +54,6 @@ struct conn {
 };
 
 static void flush(void *owner);
-
-static int fd_of(const struct conn *c)
-{
-	uv_os_fd_t fd = -1;
-	return uv_fileno(&c->handle, &fd) == 0 ? fd : -1;
-}
 
 static void name_peer(struct conn *c)
 {
@@ -93,6 +88,7 @@ struct conn *conn_take_fd(struct loop *l, int fd, bool is_tcp)
 	}
 	c->loop = l;
 	c->is_tcp = is_tcp;
+	c->fd = fd;
 	task_init(&c->flush, flush, c);
 	int status = is_tcp ? uv_tcp_init(&l->uv, &c->tcp) : uv_pipe_init(&l->uv, &c->pipe, 0);
 	CHECK(status == 0);
@@ -135,7 +131,7 @@ static void end_of_reading(struct conn *c)
 		return;
 	}
 	char byte;
-	ssize_t n = recv(fd_of(c), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	if (c->write_error || (n < 0 && (errno == ECONNRESET || errno == EPIPE)))
 		end(c, CONN_RESET, "connection reset by peer");
 	else if (n < 0 && errno != EAGAIN)
@@ -217,7 +213,7 @@ static void drained(struct conn *c)
 {
 	if (c->wants_shutdown) {
 		c->wants_shutdown = false;
-		shutdown(fd_of(c), SHUT_WR);
+		shutdown(c->fd, SHUT_WR);
 	}
 	if (c->events->on_drained)
 		c->events->on_drained(c->owner);
@@ -282,6 +278,18 @@ static void encrypt(struct conn *c)
 		tls_close(c->tls);
 }
 
+/* How much the kernel takes at once, or libuv's word for why it takes nothing any more. */
+static ssize_t try_write(int fd, span bytes)
+{
+	ssize_t n;
+	do
+		n = write(fd, bytes.p, bytes.n);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n;
+	return errno == EAGAIN || errno == ENOBUFS ? 0 : uv_translate_sys_error(errno);
+}
+
 static void flush(void *owner)
 {
 	struct conn *c = owner;
@@ -298,15 +306,14 @@ static void flush(void *owner)
 		drained(c);
 		return;
 	}
-	uv_buf_t all = uv_buf_init(c->out.p, (unsigned)c->out.n);
-	int taken = uv_try_write(&c->stream, &all, 1);
-	if (taken < 0 && taken != UV_EAGAIN)
-		writing_failed(c, taken);
-	else if (taken >= 0 && (size_t)taken == c->out.n) {
+	ssize_t taken = try_write(c->fd, buf_span(&c->out));
+	if (taken < 0)
+		writing_failed(c, (int)taken);
+	else if ((size_t)taken == c->out.n) {
 		loop_return_buf(c->loop, &c->out);
 		drained(c);
 	} else
-		fly(c, taken < 0 ? 0 : (size_t)taken);
+		fly(c, (size_t)taken);
 }
 
 bool conn_is_writable(const struct conn *c) { return !c->closed && !c->write_error; }
@@ -344,7 +351,7 @@ static void set_option(int fd, int level, int option, int value)
 
 void conn_set_write_timeout(struct conn *c, uint64_t ms)
 {
-	int fd = fd_of(c);
+	int fd = c->fd;
 	if (!c->is_tcp || fd < 0)
 		return;
 	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, ms > INT32_MAX ? INT32_MAX : (int)ms);
@@ -372,20 +379,21 @@ void conn_close(struct conn *c)
 	c->closed = true;
 	task_cancel(c->loop, &c->flush);
 	uv_close(&c->handle, on_closed);
+	c->fd = -1;
 }
 
 void conn_reset(struct conn *c)
 {
 	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 	if (!c->closed && c->is_tcp)
-		(void)!setsockopt(fd_of(c), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+		(void)!setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 	conn_close(c);
 }
 
 bool conn_is_quiet(const struct conn *c)
 {
 	char byte;
-	return !c->read_over && !c->write_error && recv(fd_of(c), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+	return !c->read_over && !c->write_error && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 const char *conn_peer(const struct conn *c) { return c->peer; }

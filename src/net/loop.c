@@ -9,6 +9,8 @@
  * nothing to close, nothing to wait for. Feeding a clock for each token must cost nothing: alarm_set to a later time
  * only stores the time; the tree is corrected when the old one comes.
  *
+ * The time is libuv's, which it reads before timers and behind each poll: of one turn, monotonic, and never ahead.
+ *
  * Invariants
  * 1. An alarm in the tree has armed_ms <= due_ms; the timer is set to the smallest armed_ms or earlier.
  * 2. Tasks queued during a turn run in that turn, those that tasks queue included.
@@ -17,8 +19,6 @@
  *    poll on
  *    (`polling`) the end of the turn is sure to come. */
 #include "net/loop.h"
-
-#include "base/clock.h"
 
 #include <stdlib.h>
 
@@ -37,14 +37,12 @@ static int earlier(const struct alarm *a, const struct alarm *b)
 
 RB_GENERATE_STATIC(alarms, alarm, link, earlier)
 
-/* The time of this turn: read once, by whoever asks first after a poll. */
+/* Outside of a turn nobody has read it for long: a worker may be starting. */
 static uint64_t now_of(struct loop *l)
 {
-	if (!l->now_is_fresh) {
-		l->now_ms = clock_ms();
-		l->now_is_fresh = true;
-	}
-	return l->now_ms;
+	if (!l->polling)
+		uv_update_time(&l->uv);
+	return loop_now_ms(l);
 }
 
 static void on_idle(uv_idle_t *idle) {}
@@ -67,7 +65,7 @@ static void arm_timer(struct loop *l)
 		return;
 	}
 	uv_update_time(&l->uv);
-	uint64_t now = clock_ms();
+	uint64_t now = loop_now_ms(l);
 	uv_timer_start(&l->timer, on_timer, first->armed_ms > now ? first->armed_ms - now : 0, 0);
 }
 
@@ -123,7 +121,6 @@ static void free_garbage(struct loop *l)
 
 static void end_turn(struct loop *l)
 {
-	now_of(l);
 	if (l->hurrying)
 		uv_idle_stop(&l->hurry);
 	l->polling = true; /* what is queued from here on runs below */
@@ -138,14 +135,13 @@ static void on_check(uv_check_t *check) { end_turn(check->data); }
 static void on_prepare(uv_prepare_t *prepare)
 {
 	struct loop *l = prepare->data;
-	l->polled_ms = clock_ms();
-	l->now_is_fresh = false;
+	l->polled_ms = loop_now_ms(l);
 	l->polling = true;
 }
 
 void loop_init(struct loop *l)
 {
-	*l = (struct loop){.now_ms = clock_ms(), .read_buffer = malloc(LOOP_READ_BYTES)};
+	*l = (struct loop){.read_buffer = malloc(LOOP_READ_BYTES)};
 	CHECK(l->read_buffer);
 	CHECK(uv_loop_init(&l->uv) == 0);
 	RB_INIT(&l->alarms);
@@ -225,18 +221,22 @@ void alarm_init(struct alarm *a, struct loop *l, void (*on_due)(void *owner), vo
 	*a = (struct alarm){.loop = l, .on_due = on_due, .owner = owner};
 }
 
-void alarm_set(struct alarm *a, uint64_t ms_from_now)
+static void arm(struct alarm *a)
 {
-	uint64_t now = now_of(a->loop);
-	a->due_ms = ms_from_now > UINT64_MAX - now ? UINT64_MAX : now + ms_from_now;
-	a->set = true;
-	if (a->in_tree && a->armed_ms <= a->due_ms)
-		return;
 	if (a->in_tree)
 		take_out(a);
 	insert(a);
 	if (RB_MIN(alarms, &a->loop->alarms) == a)
 		arm_timer(a->loop);
+}
+
+void alarm_set(struct alarm *a, uint64_t ms_from_now)
+{
+	uint64_t now = now_of(a->loop);
+	a->due_ms = ms_from_now > UINT64_MAX - now ? UINT64_MAX : now + ms_from_now;
+	a->set = true;
+	if (!a->in_tree || a->armed_ms > a->due_ms)
+		arm(a);
 }
 
 void alarm_clear(struct alarm *a)

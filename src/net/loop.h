@@ -42,14 +42,12 @@ struct alarm {
 
 struct loop {
 	uv_loop_t uv;
-	uint64_t now_ms;      /* monotonic, of this turn; loop.c's until its end, when it is fresh */
-	bool now_is_fresh;
 	char *read_buffer;    /* LOOP_READ_BYTES, offered to every read */
 
 	/* For loop.c. */
 	uv_timer_t timer;
 	uv_prepare_t prepare;
-	uint64_t polled_ms;   /* when the last poll began */
+	uint64_t polled_ms;   /* when the last poll began, or a little before */
 	uv_check_t check;
 	uv_idle_t hurry;      /* makes the next poll non-blocking */
 	RB_HEAD(alarms, alarm) alarms;
@@ -63,6 +61,9 @@ struct loop {
 void loop_init(struct loop *l);
 void loop_run(struct loop *l);  /* until loop_stop */
 void loop_stop(struct loop *l); /* from the loop's thread */
+
+/* Of this turn: monotonic, behind the true time by what has passed since it was read. */
+static inline uint64_t loop_now_ms(const struct loop *l) { return uv_now(&l->uv); }
 void loop_finish(struct loop *l);
 
 /* free_it(p) runs after everything else of this turn. */

@@ -88,7 +88,7 @@ static void ask(struct name *n)
 	if (strcmp(n->host, "localhost") == 0)
 		hints.ai_flags = 0;
 	n->request.data = n;
-	n->asked_ms = n->resolver->loop->now_ms;
+	n->asked_ms = loop_now_ms(n->resolver->loop);
 	n->asking = uv_getaddrinfo(&n->resolver->loop->uv, &n->request, on_answer, n->host, NULL, &hints) == 0;
 	if (n->asking)
 		return;
@@ -129,7 +129,7 @@ void resolve_name(struct resolver *r, span host, struct resolve_wait *w)
 	w->waiting = true;
 	if (n->good.n)
 		task_queue(r->loop, &n->answer);
-	if (!n->good.n || r->loop->now_ms - n->asked_ms >= FRESH_MS)
+	if (!n->good.n || loop_now_ms(r->loop) - n->asked_ms >= FRESH_MS)
 		ask(n);
 }
 

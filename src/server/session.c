@@ -178,7 +178,7 @@ void session_read_body(struct session *s)
 		return;
 	if (s->parser.head.expect_continue && s->parser.head.minor >= 1 && s->parser.body_bytes == 0)
 		conn_put(s->conn, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
-	s->body_since_ms = s->server->loop->now_ms;
+	s->body_since_ms = loop_now_ms(s->server->loop);
 	s->body_seen = 0;
 	alarm_set(&s->alarm, BODY_GRACE_MS);
 }
@@ -188,7 +188,7 @@ void session_pause(struct session *s, bool paused)
 	if (s->exchange.request_whole || s->paused == paused)
 		return;
 	s->paused = paused;
-	s->body_since_ms = s->server->loop->now_ms;
+	s->body_since_ms = loop_now_ms(s->server->loop);
 	s->body_seen = s->parser.body_bytes;
 	conn_read(s->conn, !paused);
 }
@@ -352,7 +352,7 @@ static const struct conn_events events = {.on_bytes = on_bytes, .on_end = on_end
 
 static bool body_is_too_slow(const struct session *s)
 {
-	uint64_t waited = s->server->loop->now_ms - s->body_since_ms;
+	uint64_t waited = loop_now_ms(s->server->loop) - s->body_since_ms;
 	return !s->paused && (s->parser.body_bytes - s->body_seen) * 1000 < (waited - BODY_GRACE_MS) * BODY_BYTES_PER_S;
 }
 

@@ -36,8 +36,6 @@ void buf_put(struct buf *b, span s)
 	b->n += s.n;
 }
 
-void buf_put_byte(struct buf *b, char c) { buf_put(b, (span){&c, 1}); }
-
 void buf_printf(struct buf *b, const char *format, ...)
 {
 	va_list args;

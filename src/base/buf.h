@@ -15,16 +15,20 @@ struct buf {
 
 static inline span buf_span(const struct buf *b) { return (span){b->p, b->n}; }
 
-void buf_put(struct buf *b, span s);
-void buf_put_byte(struct buf *b, char c);
-void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
-
 /* Makes room for `more` bytes behind b->p[b->n]; false when there is no memory. The caller adds to b->n. */
 MUST bool buf_grow(struct buf *b, size_t more);
 MUST static inline bool buf_reserve(struct buf *b, size_t more)
 {
 	return (!b->failed && more <= b->cap - b->n) || buf_grow(b, more);
 }
+
+void buf_put(struct buf *b, span s);
+static inline void buf_put_byte(struct buf *b, char c)
+{
+	if (buf_reserve(b, 1))
+		b->p[b->n++] = c;
+}
+void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Removes the first n bytes. */
 void buf_drop_front(struct buf *b, size_t n);

@@ -164,6 +164,10 @@ size_t utf8_mend(struct utf8 *u, span piece, struct buf *out)
 {
 	const unsigned char *p = (const unsigned char *)piece.p;
 	size_t n = piece.n, replaced = 0;
+	if (u->held_n == 0 && skip_ascii(p, n) == n) {
+		buf_put(out, piece);
+		return 0;
+	}
 	if (n == 0)
 		return 0;
 	if (u->held_n) {

@@ -71,6 +71,7 @@ struct reader {
 	struct buf reasoning; /* likewise */
 	bool tool;            /* a tool fragment */
 	bool says;            /* any of these, of any choice, half a character included */
+	bool is_plain;        /* text and reasoning hold no control character; false also where that is not known */
 	bool feeds_idle;      /* a well-formed data event of the dialect other than a ping or keep-alive */
 
 	/* For the dialects. */

@@ -41,7 +41,7 @@ void reader_finish(struct reader *r)
 static void forget_event(struct reader *r)
 {
 	r->text.n = r->reasoning.n = 0;
-	r->tool = r->says = r->feeds_idle = false;
+	r->tool = r->says = r->is_plain = r->feeds_idle = false;
 	r->additions = 0;
 }
 
@@ -101,7 +101,7 @@ void reader_read(struct reader *r, const struct sse_event *event)
 	if (!mould_fits(&r->mould, event, &piece)) {
 		read_and_cast(r, event);
 	} else {
-		r->feeds_idle = true;
+		r->feeds_idle = r->is_plain = true;
 		(r->mould.is_reasoning ? reader_add_reasoning : reader_add_text)(r, piece);
 	}
 	spread_failure(r);

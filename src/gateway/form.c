@@ -63,7 +63,9 @@ bool form_is_due(const struct form *f)
 /* One event. False: there is none. */
 static bool read_one(struct form *f, enum journal_kind *kind, span *text)
 {
-	return f->kind == FORM_RETOLD ? retell_read(f->retell, kind, text) : cursor_read(&f->cursor, kind, text);
+	if (f->kind == FORM_RETOLD)
+		return form_is_due(f) && retell_read(f->retell, kind, text);
+	return cursor_read(&f->cursor, kind, text);
 }
 
 static void print_one(struct form *f, struct buf *out, enum journal_kind kind, span text)
@@ -79,7 +81,7 @@ bool form_print(struct form *f, struct buf *out, size_t room)
 {
 	enum journal_kind kind;
 	span text;
-	for (unsigned i = 0; i < SLICE_EVENTS && out->n < room && form_is_due(f) && read_one(f, &kind, &text); i++)
+	for (unsigned i = 0; i < SLICE_EVENTS && out->n < room && read_one(f, &kind, &text); i++)
 		print_one(f, out, kind, text);
 	return !out->failed && !(f->retell && f->retell->failed);
 }

@@ -1,8 +1,8 @@
 /* Reading event streams, line by line. Upstreams send their events mostly whole, one in a packet, so the way that is
  * worth being short is a block of one data line that is there as a whole (take_plain_block): find the line's end, see
  * that a blank line follows, lend what stands between. Any other block goes line by line. Nothing is copied and no byte
- * is looked at but by memchr. Only when the input ends inside a block do the lent values move into memory of our own,
- * and only a line that crosses two inputs is gathered first.
+ * is looked at but in search of a line's end (line.c). Only when the input ends inside a block do the lent values move
+ * into memory of our own, and only a line that crosses two inputs is gathered first.
  *
  * The obvious state machine decides something at every byte and is no shorter; splitting on LF alone and trimming CR
  * is wrong, since a CR by itself ends a line, and waiting to see whether an LF follows it would hold an
@@ -19,10 +19,9 @@
  * What an event means is not here (dialect/), nor is UTF-8 (base/utf8). */
 #include "sse/parse.h"
 
-enum {
-	WINDOW = 512,        /* bytes searched for LF before CR is looked for: a stream of CRs must not cost squares */
-	KEPT_BYTES = 4096,   /* memory that an idle stream may keep for its next event */
-};
+#include "sse/line.h"
+
+enum { KEPT_BYTES = 4096 }; /* memory that an idle stream may keep for its next event */
 
 static const char bom[] = "\xEF\xBB\xBF";
 
@@ -144,19 +143,10 @@ static bool is_too_large(const struct sse *p, char first, size_t n)
 	return n && (n >= p->limit || p->block_bytes > p->limit - n - 1);
 }
 
-/* Index of the first byte that ends a line, or s.n. NDJSON: only LF; a CR is JSON's white space. */
+/* NDJSON: only LF ends a line; a CR is JSON's white space. */
 static size_t find_line_end(const struct sse *p, span s)
 {
-	if (p->syntax == SSE_NDJSON)
-		return span_find(s, '\n');
-	for (size_t at = 0; at < s.n; at += WINDOW) {
-		span window = span_first(span_from(s, at), WINDOW);
-		span until = span_first(window, span_find(window, '\n'));
-		size_t end = span_find(until, '\r');
-		if (end < window.n)
-			return at + end;
-	}
-	return s.n;
+	return p->syntax == SSE_NDJSON ? span_find(s, '\n') : sse_find_line_end(s);
 }
 
 static bool is_blank(span s)
@@ -285,9 +275,9 @@ static size_t count_block_end(span s)
 static bool take_plain_block(struct sse *p, span *in)
 {
 	const span field = SPAN("data: ");
-	if (!is_between_blocks(p) || !span_starts(*in, field))
+	if (!span_starts(*in, field) || !is_between_blocks(p))
 		return false;
-	span line = span_first(*in, find_line_end(p, *in));
+	span line = span_first(*in, sse_find_line_end(*in));
 	size_t end = count_block_end(span_from(*in, line.n));
 	if (!end || is_too_large(p, 'd', line.n))
 		return false;

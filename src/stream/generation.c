@@ -103,6 +103,12 @@ static void append(struct generation *g, enum journal_kind kind, span bytes)
 		g->stored_bytes += bytes.n;
 }
 
+/* Neither a line of an event stream nor a JSON string without escapes can. */
+static bool may_hold_cr(const struct generation *g)
+{
+	return !g->reader.is_plain && !(g->evidence.is_text && g->sse.syntax == SSE_EVENT_STREAM);
+}
+
 static void keep(struct generation *g, enum journal_kind kind, struct buf *said, bool *after_cr)
 {
 	if (is_lost(g))
@@ -111,7 +117,7 @@ static void keep(struct generation *g, enum journal_kind kind, struct buf *said,
 		lose(g, CAUSE_OVERLOADED);
 		return;
 	}
-	if (!g->rules.json)
+	if (!g->rules.json && (*after_cr || may_hold_cr(g)))
 		sse_unify_line_ends(said, after_cr);
 	if (said->n == 0)
 		return;

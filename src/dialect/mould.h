@@ -14,6 +14,8 @@ struct mould {
 	unsigned casts;          /* since one of them fitted an event */
 };
 
+static inline bool mould_has_shape(const struct mould *m) { return m->head > 0; }
+
 /* The event is of this shape: *piece is what stands in it, a string without escapes. */
 MUST bool mould_fits(struct mould *m, const struct sse_event *event, span *piece);
 

@@ -98,7 +98,7 @@ void reader_read(struct reader *r, const struct sse_event *event)
 	span piece;
 	CHECK(!seen_decides(&r->seen));
 	forget_event(r);
-	if (!mould_fits(&r->mould, event, &piece)) {
+	if (!mould_has_shape(&r->mould) || !mould_fits(&r->mould, event, &piece)) {
 		read_and_cast(r, event);
 	} else {
 		r->feeds_idle = r->is_plain = true;

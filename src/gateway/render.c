@@ -20,7 +20,7 @@ enum { PLACE_BYTES = 4 + ID_LENGTH + 1 + 10 + 1 }; /* "id: ID.n\n" */
 static int count_digits(uint32_t n)
 {
 	int digits = 1;
-	for (; n >= 10; n /= 10)
+	for (uint64_t more = 10; n >= more; more *= 10)
 		digits++;
 	return digits;
 }

@@ -143,7 +143,7 @@ static void end_of_reading(struct conn *c)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
 	struct conn *c = handle->data;
-	*out = uv_buf_init(c->loop->read_buffer, LOOP_READ_BYTES);
+	*out = (uv_buf_t){.base = c->loop->read_buffer, .len = LOOP_READ_BYTES};
 }
 
 /* The owner may close the conn in any of these calls, so that is asked each time. */

@@ -55,11 +55,17 @@ static void hurry(struct loop *l)
 	uv_idle_start(&l->hurry, on_idle);
 }
 
-static void on_timer(uv_timer_t *timer) { hurry(timer->data); }
+static void on_timer(uv_timer_t *timer)
+{
+	struct loop *l = timer->data;
+	l->fired = true;
+	hurry(l);
+}
 
 static void arm_timer(struct loop *l)
 {
 	struct alarm *first = RB_MIN(alarms, &l->alarms);
+	l->fired = false;
 	if (!first) {
 		uv_timer_stop(&l->timer);
 		return;
@@ -95,7 +101,7 @@ static void judge_alarms(struct loop *l)
 		a->set = false;
 		a->on_due(a->owner);
 	}
-	if (!uv_is_active((uv_handle_t *)&l->timer)) /* it fired, perhaps a little early */
+	if (l->fired) /* perhaps a little early */
 		arm_timer(l);
 }
 

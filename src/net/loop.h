@@ -54,6 +54,7 @@ struct loop {
 	TAILQ_HEAD(, task) tasks;
 	struct loop_garbage *garbage;
 	bool hurrying, polling;
+	bool fired;           /* the timer, and nobody has set it since */
 	struct buf spare[LOOP_SPARES];
 	size_t spares;
 };

@@ -111,7 +111,7 @@ static bool may_hold_cr(const struct generation *g)
 
 static void keep(struct generation *g, enum journal_kind kind, struct buf *said, bool *after_cr)
 {
-	if (is_lost(g))
+	if ((said->n == 0 && !said->failed) || is_lost(g))
 		return;
 	if (said->failed) {
 		lose(g, CAUSE_OVERLOADED);
@@ -164,19 +164,22 @@ static void divide_frame(struct generation *g, const struct sse_event *event)
 	buf_finish(&rest);
 }
 
-static void relay_event(struct generation *g, const struct sse_event *event)
+/* False: it proves no end. */
+static bool relay_event(struct generation *g, const struct sse_event *event)
 {
-	struct verdict verdict;
+	struct verdict verdict = {0};
 	if (g->reader.text.failed)
 		lose(g, CAUSE_OVERLOADED); /* or a retelling would find more than was counted */
-	if (ending_judge(&g->evidence, &verdict) && verdict.cause != CAUSE_FINISHED) {
+	bool proves = ending_judge(&g->evidence, &verdict);
+	if (proves && verdict.cause != CAUSE_FINISHED) {
 		divide_frame(g, event);
-		return;
+		return true;
 	}
 	keep_frame(g, g->frame);
 	g->sequence = g->reader.seen.sequence;
 	g->lacks_line_end = g->sse.syntax == SSE_NDJSON && g->frame.n && g->frame.p[g->frame.n - 1] != '\n';
 	g->delivers |= g->reader.seen.meaning;
+	return proves;
 }
 
 /* Between two events: comments need not wait for the next one. */
@@ -400,10 +403,10 @@ static void take_event(struct generation *g)
 	reader_read(&g->reader, event);
 	g->fed += g->reader.feeds_idle;
 	g->began |= g->reader.seen.meaning;
-	if (g->rules.keeps_frames)
-		relay_event(g, event);
+	bool may_end = !g->rules.keeps_frames || relay_event(g, event);
 	keep_what_was_said(g);
-	judge(g, NULL);
+	if (may_end || is_lost(g))
+		judge(g, NULL);
 }
 
 /* `: queue N`, exactly. */

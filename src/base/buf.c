@@ -67,12 +67,6 @@ const char *buf_cstr(struct buf *b)
 	return b->p;
 }
 
-void buf_clear(struct buf *b)
-{
-	b->n = 0;
-	b->failed = false;
-}
-
 void buf_finish(struct buf *b)
 {
 	free(b->p);

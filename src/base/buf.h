@@ -37,7 +37,11 @@ void buf_drop_front(struct buf *b, size_t n);
 const char *buf_cstr(struct buf *b);
 
 /* Empty again: clear keeps the memory (and clears `failed`), finish returns it. */
-void buf_clear(struct buf *b);
+static inline void buf_clear(struct buf *b)
+{
+	b->n = 0;
+	b->failed = false;
+}
 void buf_finish(struct buf *b);
 
 #endif

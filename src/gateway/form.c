@@ -47,13 +47,6 @@ void form_close(struct form *f)
 	f->retell = NULL;
 }
 
-uint32_t form_next(const struct form *f)
-{
-	if (f->kind != FORM_RETOLD)
-		return f->cursor.next;
-	return f->retell->next > f->skips ? f->retell->next : f->skips + 1;
-}
-
 bool form_is_due(const struct form *f)
 {
 	const struct journal *j = f->face->journal;

@@ -22,7 +22,12 @@ MUST bool form_open(struct form *f, struct face *face, bool as_upstream, uint32_
 void form_close(struct form *f);
 
 /* Number of the next event, and whether it is there. */
-uint32_t form_next(const struct form *f);
+static inline uint32_t form_next(const struct form *f)
+{
+	if (f->kind != FORM_RETOLD)
+		return f->cursor.next;
+	return f->retell->next > f->skips ? f->retell->next : f->skips + 1;
+}
 bool form_is_due(const struct form *f);
 
 /* Appends events until there are `room` bytes, none is left, or so much was read that others should have their turn.

@@ -4,8 +4,8 @@
  * collected. Parsing it in place, byte by byte, saves that copy and costs a state for each place where a slice may
  * end; a head is copied once for each answer, and an answer has thousands of events. A body is the other way round: it
  * is never copied, each step lends a piece of the input, and only the few bytes of framing between chunks are looked
- * at: one by one in on_byte, or at once where they are plain and all there, as they are between nearly all chunks
- * (take_plain_framing).
+ * at: one by one in on_byte, or at once where they are plain and all there, as they are around nearly all chunks
+ * (begin_plain_chunk, end_plain_chunk).
  *
  * 1. Whatever the slicing of the input, the steps are the same, but for where body pieces are cut: every decision is
  *    that of the byte that makes it. Plain framing leads where its bytes would have led one by one.
@@ -306,6 +306,15 @@ static enum http1_step collect_fields(struct http1 *p, span *in)
 
 /* The body. */
 
+/* Takes the CRLF behind a chunk. False: nothing was taken, since it is not there, or not yet. */
+static bool end_plain_chunk(span *in)
+{
+	if (!span_starts(*in, SPAN("\r\n")))
+		return false;
+	*in = span_from(*in, CRLF);
+	return true;
+}
+
 static enum http1_step pass_body(struct http1 *p, span *in)
 {
 	bool framed = p->state != UNTIL_CLOSE;
@@ -313,7 +322,7 @@ static enum http1_step pass_body(struct http1 *p, span *in)
 	*in = span_from(*in, p->body.n);
 	p->body_bytes += p->body.n;
 	if (framed && (p->left -= p->body.n) == 0)
-		p->state = p->state == LENGTH ? WHOLE : DATA_CR;
+		p->state = p->state == LENGTH ? WHOLE : end_plain_chunk(in) ? SIZE_FIRST : DATA_CR;
 	return HTTP1_BODY;
 }
 
@@ -412,8 +421,9 @@ static enum http1_step on_byte(struct http1 *p, unsigned char c)
 	}
 }
 
-/* A size line without an extension, of a chunk that is not the last. False: it is another, or not whole yet. */
-static bool take_plain_size(struct http1 *p, span *in)
+/* Takes a size line without an extension, of a chunk that is not the last. False: nothing was taken, since it is another,
+ * or not whole yet. */
+static bool begin_plain_chunk(struct http1 *p, span *in)
 {
 	uint64_t size = 0;
 	size_t n = 0;
@@ -427,18 +437,6 @@ static bool take_plain_size(struct http1 *p, span *in)
 	return true;
 }
 
-/* What stands between two chunks, as far as it is plain and there. False: nothing of it was taken. */
-static bool take_plain_framing(struct http1 *p, span *in)
-{
-	if (p->state == SIZE_FIRST)
-		return take_plain_size(p, in);
-	if (p->state != DATA_CR || !span_starts(*in, SPAN("\r\n")))
-		return false;
-	*in = span_from(*in, CRLF);
-	p->state = SIZE_FIRST;
-	return true;
-}
-
 /* The walk. */
 
 static enum http1_step end_message(struct http1 *p)
@@ -447,6 +445,13 @@ static enum http1_step end_message(struct http1 *p)
 	p->no_body = false;
 	p->informational = 0;
 	return HTTP1_END;
+}
+
+static enum http1_step take_byte(struct http1 *p, span *in)
+{
+	unsigned char c = (unsigned char)in->p[0];
+	*in = span_from(*in, 1);
+	return on_byte(p, c);
 }
 
 /* Takes at least one byte. MORE: it led to no step. */
@@ -464,13 +469,12 @@ static enum http1_step advance(struct http1 *p, span *in)
 	case LENGTH:
 	case DATA:
 		return pass_body(p, in);
-	default: {
-		if (take_plain_framing(p, in))
-			return HTTP1_MORE;
-		unsigned char c = (unsigned char)in->p[0];
-		*in = span_from(*in, 1);
-		return on_byte(p, c);
-	}
+	case SIZE_FIRST:
+		if (begin_plain_chunk(p, in))
+			return in->n ? pass_body(p, in) : HTTP1_MORE;
+		return take_byte(p, in);
+	default:
+		return take_byte(p, in);
 	}
 }
 

@@ -217,17 +217,16 @@ size_t exchange_room(struct exchange *x)
 
 enum { CHUNK_FRAMING = 2 * sizeof(size_t) + 4 };
 
+/* Returns the bytes that it wrote. */
 static size_t print_chunk_size(char *out, size_t n)
 {
-	char line[CHUNK_FRAMING];
-	size_t at = sizeof line;
-	line[--at] = '\n';
-	line[--at] = '\r';
-	do
-		line[--at] = "0123456789abcdef"[n % 16];
-	while (n /= 16);
-	memcpy(out, line + at, sizeof line - at);
-	return sizeof line - at;
+	size_t digits = 1;
+	for (size_t more = n / 16; more; more /= 16)
+		digits++;
+	for (size_t at = digits; at-- > 0; n /= 16)
+		out[at] = "0123456789abcdef"[n % 16];
+	memcpy(out + digits, "\r\n", 2);
+	return digits + 2;
 }
 
 static void put_chunk(struct conn *c, span bytes)

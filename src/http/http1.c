@@ -455,7 +455,7 @@ static enum http1_step take_byte(struct http1 *p, span *in)
 }
 
 /* Takes at least one byte. MORE: it led to no step. */
-static enum http1_step advance(struct http1 *p, span *in)
+static APART enum http1_step advance(struct http1 *p, span *in)
 {
 	switch ((enum state)p->state) {
 	case BETWEEN:
@@ -469,10 +469,6 @@ static enum http1_step advance(struct http1 *p, span *in)
 	case LENGTH:
 	case DATA:
 		return pass_body(p, in);
-	case SIZE_FIRST:
-		if (begin_plain_chunk(p, in))
-			return in->n ? pass_body(p, in) : HTTP1_MORE;
-		return take_byte(p, in);
 	default:
 		return take_byte(p, in);
 	}
@@ -487,6 +483,8 @@ enum http1_step http1_next(struct http1 *p, span *in)
 			return HTTP1_BAD;
 		if (in->n == 0)
 			return HTTP1_MORE;
+		if (p->state == SIZE_FIRST && begin_plain_chunk(p, in))
+			continue;
 		enum http1_step step = advance(p, in);
 		if (step != HTTP1_MORE)
 			return step;

@@ -316,23 +316,22 @@ static void flush(void *owner)
 		fly(c, (size_t)taken);
 }
 
-bool conn_is_writable(const struct conn *c) { return !c->closed && !c->write_error; }
-
 struct buf *conn_room(struct conn *c, size_t more)
 {
-	CHECK(conn_is_writable(c));
+	if (c->closed || c->write_error)
+		return NULL;
 	struct buf *out = c->tls ? &c->plain : &c->out;
 	if (!out->p)
 		*out = loop_borrow_buf(c->loop);
-	(void)!buf_reserve(out, more);
 	task_queue(c->loop, &c->flush);
-	return out;
+	return buf_reserve(out, more) ? out : NULL;
 }
 
 void conn_put(struct conn *c, span bytes)
 {
-	if (conn_is_writable(c))
-		buf_put(conn_room(c, bytes.n), bytes);
+	struct buf *out = conn_room(c, bytes.n);
+	if (out)
+		buf_put(out, bytes);
 }
 
 void conn_shutdown(struct conn *c)

@@ -40,9 +40,8 @@ void conn_read(struct conn *c, bool on);
 
 /* Copies bytes for the end of this turn. Out of memory resets the connection: on_end says CONN_LOST. */
 void conn_put(struct conn *c, span bytes);
-/* The same for who builds its bytes in place, while the conn is writable: where they are appended, with room for
- * `more` (buf->failed otherwise). A loan until the caller returns. */
-bool conn_is_writable(const struct conn *c);
+/* The same for who builds its bytes in place: where they are appended, with room for `more`. NULL: nothing can be sent
+ * any more. A loan until the caller returns. */
 struct buf *conn_room(struct conn *c, size_t more);
 size_t conn_waiting(const struct conn *c); /* bytes put that the kernel has not taken */
 

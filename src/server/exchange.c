@@ -231,10 +231,8 @@ static size_t print_chunk_size(char *out, size_t n)
 
 static void put_chunk(struct conn *c, span bytes)
 {
-	if (!conn_is_writable(c))
-		return;
 	struct buf *out = conn_room(c, bytes.n + CHUNK_FRAMING);
-	if (out->failed)
+	if (!out)
 		return;
 	out->n += print_chunk_size(out->p + out->n, bytes.n);
 	memcpy(out->p + out->n, bytes.p, bytes.n);

@@ -79,7 +79,7 @@ static bool is_out_of_memory(const struct sse *p)
 
 /* Blocks. */
 
-static void forget_event(struct sse *p)
+static APART void forget_event(struct sse *p)
 {
 	forget_value(&p->name);
 	forget_value(&p->data);
@@ -302,16 +302,8 @@ void sse_finish(struct sse *p)
 	*p = (struct sse){.failed = true};
 }
 
-enum sse_item sse_next(struct sse *p, span *in)
+static APART enum sse_item read_lines(struct sse *p, span *in)
 {
-	if (p->failed) {
-		in->n = 0;
-		return SSE_MORE;
-	}
-	if (p->delivered)
-		forget_event(p);
-	if (take_plain_block(p, in))
-		return SSE_EVENT;
 	pass_bom(p, in);
 	pass_lf_after_cr(p, in);
 	while (in->n) {
@@ -322,6 +314,17 @@ enum sse_item sse_next(struct sse *p, span *in)
 			return item;
 	}
 	return pause(p, in);
+}
+
+enum sse_item sse_next(struct sse *p, span *in)
+{
+	if (p->failed) {
+		in->n = 0;
+		return SSE_MORE;
+	}
+	if (p->delivered)
+		forget_event(p);
+	return take_plain_block(p, in) ? SSE_EVENT : read_lines(p, in);
 }
 
 static enum sse_item end_stray(struct sse *p)

@@ -32,7 +32,6 @@ bool ending_judge(const struct evidence *e, struct verdict *out)
 {
 	const struct seen *s = e->seen;
 	const bool framed = e->body == BODY_FRAMED;
-	const bool finished = is_finished(s);
 
 	/* 1. The upstream said that it failed. A terminator that follows changes nothing. */
 	if (s->error)
@@ -43,7 +42,7 @@ bool ending_judge(const struct evidence *e, struct verdict *out)
 		return end(out, 2, CAUSE_ABORTED, PROOF_NULL);
 
 	/* 3. The terminator, with all that the dialect wants before it. */
-	if (s->terminator && (finished || !e->has_finish))
+	if (s->terminator && (is_finished(s) || !e->has_finish))
 		return end(out, 3, CAUSE_FINISHED, PROOF_MARKER);
 	if (s->terminator && e->finish_optional)
 		return end(out, 3, CAUSE_FINISHED, PROOF_TERMINATOR);
@@ -70,7 +69,7 @@ bool ending_judge(const struct evidence *e, struct verdict *out)
 		return false;
 
 	/* 7. Everything but the terminator: servers exist that never send it. */
-	if (e->has_finish && e->has_terminator && finished)
+	if (e->has_finish && e->has_terminator && is_finished(s))
 		return end(out, 7, CAUSE_FINISHED, PROOF_FINISH);
 
 	/* 8. The body ended inside an event. */
@@ -78,7 +77,7 @@ bool ending_judge(const struct evidence *e, struct verdict *out)
 		return end(out, 8, CAUSE_TRUNCATED, PROOF_NULL);
 
 	/* 9. A dialect with finish reasons. With a terminator and a finish it was line 7. */
-	if (e->has_finish && !finished)
+	if (e->has_finish && !is_finished(s))
 		return end(out, 9, CAUSE_TRUNCATED, PROOF_NULL);
 	if (e->has_finish && framed)
 		return end(out, 9, CAUSE_FINISHED, PROOF_FINISH);

@@ -22,21 +22,22 @@ enum {
 	PATIENCE = 8, /* casts in vain; then only one of PATIENCE events is tried: some servers number their events */
 };
 
-bool mould_fits(struct mould *m, const struct sse_event *event, span *piece)
+span mould_piece(struct mould *m, const struct sse_event *event)
 {
 	span data = event->data;
 	if (m->head == 0 || data.n < m->head + m->tail || event->name.n != m->name || event->error_field.p ||
 	    event->stray.p)
-		return false;
+		return (span){0};
 	const char *name = m->frame.p, *head = name + m->name, *tail = head + m->head;
 	if (memcmp(data.p, head, m->head) != 0 || memcmp(data.p + data.n - m->tail, tail, m->tail) != 0)
-		return false;
+		return (span){0};
 	if (m->name && memcmp(event->name.p, name, m->name) != 0)
-		return false;
-	*piece = span_of(data.p + m->head, data.n - m->head - m->tail);
-	bool fits = json_plain_bytes(span_from(data, m->head)) == piece->n;
-	m->casts = fits ? 0 : m->casts;
-	return fits;
+		return (span){0};
+	span piece = span_of(data.p + m->head, data.n - m->head - m->tail);
+	if (json_plain_bytes(span_from(data, m->head)) != piece.n)
+		return (span){0};
+	m->casts = 0;
+	return piece;
 }
 
 /* piece lies between two quotes of data. */

@@ -16,8 +16,8 @@ struct mould {
 
 static inline bool mould_has_shape(const struct mould *m) { return m->head > 0; }
 
-/* The event is of this shape: *piece is what stands in it, a string without escapes. */
-MUST bool mould_fits(struct mould *m, const struct sse_event *event, span *piece);
+/* What stands in an event of this shape, a string without escapes; p is NULL when the event is of another. */
+MUST span mould_piece(struct mould *m, const struct sse_event *event);
 
 /* Takes the shape of an event whose only meaning was `piece`, a loan of its data; or none, when piece is not the inside
  * of a JSON string there, the event is too large to be kept, or moulds have not been worth their while. */

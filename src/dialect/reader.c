@@ -95,10 +95,10 @@ static void read_and_cast(struct reader *r, const struct sse_event *event)
 
 void reader_read(struct reader *r, const struct sse_event *event)
 {
-	span piece;
 	CHECK(!seen_decides(&r->seen));
 	forget_event(r);
-	if (!mould_has_shape(&r->mould) || !mould_fits(&r->mould, event, &piece)) {
+	span piece = mould_has_shape(&r->mould) ? mould_piece(&r->mould, event) : (span){0};
+	if (!piece.p) {
 		read_and_cast(r, event);
 	} else {
 		r->feeds_idle = r->is_plain = true;

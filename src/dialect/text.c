@@ -52,7 +52,7 @@ static void read_text(struct reader *r, span data)
 		reader_add_text(r, data);
 }
 
-static void read_named(struct reader *r, const struct sse_event *event)
+static APART void read_named(struct reader *r, const struct sse_event *event)
 {
 	struct fault f = {0};
 	if (is_error_name(r, event->name)) {

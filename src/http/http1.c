@@ -484,7 +484,7 @@ enum http1_step http1_next(struct http1 *p, span *in)
 		if (in->n == 0)
 			return HTTP1_MORE;
 		if (p->state == SIZE_FIRST && begin_plain_chunk(p, in))
-			continue;
+			return in->n ? pass_body(p, in) : HTTP1_MORE;
 		enum http1_step step = advance(p, in);
 		if (step != HTTP1_MORE)
 			return step;

@@ -143,6 +143,24 @@ static void every_code_point_passes(void **state)
 	buf_finish(&out);
 }
 
+/* However long the ASCII before and behind it: runs of it are passed over in steps. */
+static void a_bad_byte_is_found_anywhere(void **state)
+{
+	for (size_t n = 1; n <= 100; n++)
+		for (size_t at = 0; at < n; at++) {
+			struct utf8 u;
+			struct buf out = {0};
+			char text[100];
+			memset(text, 'a', n);
+			text[at] = '\xff';
+			utf8_init(&u, false);
+			assert_int_equal(utf8_mend(&u, span_of(text, n), &out), 1);
+			assert_int_equal(out.n, n + 2);
+			assert_memory_equal(out.p + at, "\xEF\xBF\xBD", 3);
+			buf_finish(&out);
+		}
+}
+
 static void validity_needs_whole_characters(void **state)
 {
 	for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
@@ -158,6 +176,7 @@ int main(void)
 		cmocka_unit_test(rows_are_mended_however_they_are_cut),
 		cmocka_unit_test(a_tail_waits_for_its_rest),
 		cmocka_unit_test(every_code_point_passes),
+		cmocka_unit_test(a_bad_byte_is_found_anywhere),
 		cmocka_unit_test(validity_needs_whole_characters),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,7 @@ static void on_gone(void *owner)
 	struct pipe *p = owner;
 	if (goes_on_alone(p)) {
 		p->exchange = NULL;
-		alarm_set(&p->alone, p->route->grace_ms);
+		absence_begin(&p->alone, p->route->grace_ms);
 		return;
 	}
 	p->worker->metrics.piped[PIPED_CUT]++;
@@ -205,7 +205,7 @@ bool passthrough_pends(struct worker *w, const struct retry_key *key)
 	LIST_FOREACH(p, &w->pipes, link)
 		if (!p->exchange && memcmp(p->key.digest, key->digest, RETRY_DIGEST) == 0 &&
 		    span_eq(buf_span(&p->key.scope), buf_span(&key->scope))) {
-			alarm_set(&p->alone, p->route->grace_ms);
+			absence_begin(&p->alone, p->route->grace_ms);
 			return true;
 		}
 	return false;

@@ -43,7 +43,7 @@ void pipe_close(struct pipe *p)
 	alarm_clear(&p->connect);
 	alarm_clear(&p->first_event);
 	alarm_clear(&p->total);
-	alarm_clear(&p->alone);
+	absence_end(&p->alone);
 	LIST_REMOVE(p, link);
 	if (p->fetch)
 		fetch_cancel(p->fetch);
@@ -385,5 +385,5 @@ void pipe_init_clocks(struct pipe *p)
 	alarm_init(&p->connect, l, on_connect_timeout, p);
 	alarm_init(&p->first_event, l, on_first_event_timeout, p);
 	alarm_init(&p->total, l, on_total_timeout, p);
-	alarm_init(&p->alone, l, on_alone_too_long, p);
+	absence_init(&p->alone, p->worker, on_alone_too_long, p);
 }

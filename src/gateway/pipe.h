@@ -3,6 +3,7 @@
 #ifndef GATEWAY_PIPE_H
 #define GATEWAY_PIPE_H
 
+#include "gateway/absence.h"
 #include "gateway/recognise.h"
 #include "gateway/retry.h"
 #include "gateway/worker.h"
@@ -16,7 +17,8 @@ struct pipe {
 	const struct route *route;
 	struct exchange *exchange;
 	struct fetch *fetch;
-	struct alarm connect, first_event, total, alone;
+	struct alarm connect, first_event, total;
+	struct absence alone;
 	uint64_t started_ns, connected_ns;
 	size_t attempt;        /* which upstream of the route */
 	const struct dialect *dialect; /* NULL: not known */

@@ -33,6 +33,7 @@ struct retry {
 	span body;             /* a loan until the exchange is over */
 	struct alarm again;
 	bool pends;            /* some worker has it under way */
+	bool is_away;          /* counted in retries_away */
 };
 
 struct visit {
@@ -76,8 +77,15 @@ static void free_retry(void *memory)
 	free(r);
 }
 
+static void set_away(struct retry *r, bool is_away)
+{
+	r->worker->retries_away += (unsigned)is_away - (unsigned)r->is_away;
+	r->is_away = is_away;
+}
+
 static void close_retry(struct retry *r)
 {
+	set_away(r, false);
 	alarm_clear(&r->again);
 	loop_free_later(&r->worker->loop, r, free_retry);
 }
@@ -127,9 +135,10 @@ static void come_back(struct errand *e)
 		close_retry(r);
 	} else if (next < r->worker->crew->workers)
 		go(r, next);
-	else if (r->pends)
+	else if (r->pends) {
+		set_away(r, false);
 		alarm_set(&r->again, LOOK_AGAIN_MS);
-	else
+	} else
 		ask_anew(r);
 }
 
@@ -161,6 +170,7 @@ static void go(struct retry *r, unsigned worker)
 	struct visit v = {.errand = {.from = r->worker, .to = r->worker->crew->worker[worker], .exchange = r->exchange,
 		.run = look, .answer = come_back, .forget = forget, .finish = finish}, .retry = r};
 	exchange_set_owner(r->exchange, &waiting, r);
+	set_away(r, true);
 	if (v.errand.to != r->worker && !(v.spare = malloc(sizeof *v.spare))) {
 		exchange_refuse(r->exchange, 503, "overloaded", "There is no memory for another viewer now.");
 		close_retry(r);

@@ -2,8 +2,8 @@
  * on or to stop, and the end becomes a log line, counts, and a place on the shelf.
  *
  * Leaving is not stopping: when the last viewer has gone the upstream is cancelled only after `grace`, and a viewer
- * that comes back in time cancels the cancelling. The wake is a task, so that all that arrives in one turn goes out in
- * one write.
+ * that comes back in time cancels the cancelling; absence.c says what is in time. The wake is a task, so that all that
+ * arrives in one turn goes out in one write.
  *
  * Invariants
  * 1. A stream is on the worker's list of live ones exactly until its journal is sealed, and on the shelf until it is
@@ -32,7 +32,7 @@ static void free_stream(void *p)
 
 static void release(struct stream *s)
 {
-	alarm_clear(&s->leave);
+	absence_end(&s->absence);
 	task_cancel(&s->worker->loop, &s->wake);
 	audience_finish(&s->own);
 	run_finish(&s->run);
@@ -125,7 +125,7 @@ static void ended(struct stream *s)
 	struct last_word tally;
 	const struct last_word *word = journal_last_word(s->face->journal);
 	LIST_REMOVE(s, link);
-	alarm_clear(&s->leave);
+	absence_end(&s->absence);
 	metrics_route(&w->metrics, s->face->route->index)->ended[word->cause]++;
 	quota_give(&w->crew->streams);
 	log_end_of(s, word);
@@ -223,7 +223,7 @@ struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
 	LIST_INSERT_HEAD(&w->live, s, link);
 	audience_init(&s->own, w, s);
 	LIST_INIT(&s->foreign);
-	alarm_init(&s->leave, &w->loop, on_nobody_there, s);
+	absence_init(&s->absence, w, on_nobody_there, s);
 	task_init(&s->wake, wake, s);
 	generation_init(&s->generation, plan->rules, s->face->journal);
 	s->run = (struct run){.generation = &s->generation, .route = plan->route, .on_change = on_change, .owner = s};
@@ -236,7 +236,7 @@ struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
 	if (s->generation.ended)
 		task_queue(&w->loop, &s->wake);
 	if (plan->config->first_viewer_ms)
-		alarm_set(&s->leave, plan->config->first_viewer_ms); /* until the first one joins */
+		absence_begin(&s->absence, plan->config->first_viewer_ms); /* until the first one joins */
 	return s;
 }
 
@@ -282,7 +282,7 @@ struct audience *stream_admit(struct stream *s, struct worker *w, struct audienc
 	a->admitted++;
 	s->viewers++;
 	s->had_viewer = true;
-	alarm_clear(&s->leave);
+	absence_end(&s->absence);
 	return a;
 }
 
@@ -295,7 +295,7 @@ void stream_left(struct stream *s, size_t viewers)
 	if (!s->entry.shelf)
 		release(s);
 	else if (!s->generation.ended && s->face->route->grace_ms != NEVER_MS)
-		alarm_set(&s->leave, s->face->route->grace_ms);
+		absence_begin(&s->absence, s->face->route->grace_ms);
 }
 
 static void print_usage(struct buf *out, const struct seen *seen)

@@ -4,6 +4,7 @@
 #ifndef GATEWAY_STREAM_H
 #define GATEWAY_STREAM_H
 
+#include "gateway/absence.h"
 #include "gateway/audience.h"
 #include "upstream/run.h"
 
@@ -17,7 +18,7 @@ struct stream {
 	struct audience own;      /* the viewers here … */
 	LIST_HEAD(, audience) foreign; /* … and on other workers */
 	size_t viewers;           /* all of them, those on their way included */
-	struct alarm leave;       /* nobody watches: first_viewer, later grace */
+	struct absence absence;   /* nobody watches: first_viewer, later grace */
 	bool had_viewer;
 	struct task wake;         /* viewers pull what is new, at the end of the turn */
 	uint64_t arrived_ns;      /* the oldest event of this turn; 0: none */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/absence.h"
 #include "gateway/budget.h"
 #include "gateway/crew.h"
 #include "gateway/endpoints.h"
@@ -144,6 +145,7 @@ bool worker_open(struct worker *w, struct crew *crew, unsigned index, struct con
 	mailbox_open(&w->mailbox, &w->loop, on_mail, w);
 	w->names = resolver_create(&w->loop);
 	w->pool = pool_create(&w->loop, w->names);
+	w->doors = doors_create(w, crew_size(c));
 	LIST_INIT(&w->live);
 	LIST_INIT(&w->pipes);
 	shelf_init(&w->shelf, c->keep_ms, stream_drop);
@@ -163,6 +165,7 @@ void worker_use(struct worker *w, struct config *c)
 
 void worker_close(struct worker *w)
 {
+	doors_close(w->doors);
 	server_close(w->front);
 	if (w->admin)
 		server_close(w->admin);
@@ -178,6 +181,7 @@ void worker_finish(struct worker *w)
 	resolver_destroy(w->names);
 	mailbox_close(&w->mailbox);
 	loop_finish(&w->loop);
+	doors_destroy(w->doors);
 	metrics_finish(&w->metrics);
 	config_drop(w->config);
 	buf_finish(&w->scratch);

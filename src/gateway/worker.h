@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 struct crew;
+struct doors;
 struct pipe;
 struct stream;
 struct worker;
@@ -41,6 +42,8 @@ struct worker {
 
 	LIST_HEAD(, stream) live;
 	LIST_HEAD(, pipe) pipes; /* passthrough answers under way */
+	struct doors *doors;     /* of absence.c */
+	unsigned retries_away;   /* … that are looking for their streams on other workers */
 	struct alarm sweep;      /* the shelf's next expiry */
 	struct alarm settle;     /* draining: look whether everything has ended and was read */
 	struct alarm deadline;   /* of the drain */

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -270,6 +271,12 @@ void listener_look(struct listener *s)
 		return;
 	alarm_clear(&s->again);
 	on_again(s);
+}
+
+bool listener_has_queue(const struct listener *s)
+{
+	struct pollfd queue = {.fd = s->fd, .events = POLLIN};
+	return poll(&queue, 1, 0) > 0;
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -26,6 +26,9 @@ MUST struct listener *listener_open_beside(struct loop *l, const struct listener
 void listener_limit(struct listener *s, struct quota *conns, uint64_t most);
 void listener_look(struct listener *s);
 
+/* Connections wait that were not accepted yet: asks the kernel. */
+bool listener_has_queue(const struct listener *s);
+
 void listener_close(struct listener *s);
 const char *listener_name(const struct listener *s); /* "127.0.0.1:8080", port 0 resolved */
 

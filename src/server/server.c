@@ -64,6 +64,8 @@ struct server *server_open_beside(struct loop *l, const struct server *first, st
 
 const char *server_name(const struct server *s) { return listener_name(s->listener); }
 
+bool server_has_queue(const struct server *s) { return listener_has_queue(s->listener); }
+
 bool server_is_quiet(const struct server *s)
 {
 	const struct session *session;

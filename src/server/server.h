@@ -36,6 +36,9 @@ const char *server_name(const struct server *s); /* "127.0.0.1:8080" */
 /* Nothing is being answered, and everything that was said has gone to the kernel. */
 bool server_is_quiet(const struct server *s);
 
+/* Connections wait in the kernel that were not accepted yet. */
+bool server_has_queue(const struct server *s);
+
 /* Draining: from now on each answer says `Connection: close`, idle connections are closed; the listener stays open. */
 void server_drain(struct server *s);
 void server_close(struct server *s); /* everything at once, exchanges are told on_gone */

@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+from upstream import wait_until
 from viewer import DEADLINE, Viewer, fetch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,6 +92,12 @@ class Gateway:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    def pause(self):
+        """SIGSTOP; SIGCONT lets it go on."""
+        self.signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        wait_until(lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks.iterdir()), "the pause")
 
     def wait(self, within=30):
         code = self.process.wait(within)

@@ -5,15 +5,10 @@ import resource
 import select
 import signal
 import time
-from pathlib import Path
 
 from conftest import route
 from upstream import wait_until
 from viewer import Viewer
-
-
-def all_threads_are_stopped(pid):
-    return all(open(task / "stat").read().rpartition(")")[2].split()[0] == "T" for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 def test_E10_after_a_pause_what_waits_is_read_before_clocks_are_judged(gateway_with, up):
@@ -25,8 +20,7 @@ def test_E10_after_a_pause_what_waits_is_read_before_clocks_are_judged(gateway_w
         up.head().event("a")
         viewer.expect("a", id=1)
         viewers.append(viewer)
-    gateway.signal(signal.SIGSTOP)
-    wait_until(lambda: all_threads_are_stopped(gateway.process.pid), "the pause")
+    gateway.pause()
     stopped = time.monotonic()
     for exchange in up.exchanges:
         exchange.event("b")

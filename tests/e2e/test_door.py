@@ -173,3 +173,25 @@ def test_those_who_are_missed_at_different_times_are_given_up_each(gateway_with,
     for exchange in up.exchanges:
         exchange.expect_gone()
     assert gateway.metric("lastword_streams_ended_total", cause="abandoned") == MANY
+
+
+@check
+@workers
+def test_E1_who_comes_back_while_the_last_stream_of_a_drain_ends_reads_its_last_word(gateway_with, up, workers):
+    gateway = gateway_with("drain: 10min", route("/text", up.url + "/generate", "grace: 5min"), args=("--workers", str(workers)))
+    viewers = [begin(gateway, up)] + [gateway.viewer() for _ in range(MANY)]
+    gateway.signal(signal.SIGTERM)
+    wait_until(lambda: gateway.ask_admin("/readyz").status == 503, "readiness to be withdrawn")
+    viewers[0].cut()
+    wait_until(lambda: gateway.metric("lastword_viewers") == 0, "the gateway to notice")
+    gateway.pause()
+    up.event("b").done().end()
+    place = viewers[0].place
+    for viewer in viewers:
+        viewer.before = ["a"]
+        viewer.ask("/text?prompt=hi", headers={"Last-Event-ID": place})
+    gateway.signal(signal.SIGCONT)
+    for viewer in viewers:
+        viewer.expect_tokens("b")
+        viewer.expect_last_word("finished", events=2)
+    assert gateway.wait() == 0

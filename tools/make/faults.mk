@@ -10,7 +10,7 @@ cuts: $B/lastword ## cut answers of every dialect at every byte, in every way: 3
 kills: $B/lastword $B/lastword-model ## kill -9 the model server in mid-answer, 100 times
 	LASTWORD=$B/lastword python3 tests/faults/kill_model.py
 
-reloads: $B/lastword ## 200 SIGHUPs under 200 new streams/s, and a drain among 1,000 live streams
+reloads: $B/lastword ## 200 SIGHUPs under 200 new streams/s, and a drain among 1,000 live streams and 100 viewers that come back
 	LASTWORD=$B/lastword python3 tests/faults/reload_under_load.py
 
 resumes: $B/lastword ## viewers that come back 100,000 times, each answered as a model predicts

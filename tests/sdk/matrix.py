@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from answers import DIALECTS, FAULTS, WHOLE  # noqa: E402
+from speech import DIALECTS, FAULTS, WHOLE  # noqa: E402
 from clients import CLIENTS, HERE  # noqa: E402
 from model_server import ModelServer  # noqa: E402
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
-from answers import DIALECTS, FAULTS  # noqa: E402
+from speech import DIALECTS, FAULTS  # noqa: E402
 from upstream import Exchange  # noqa: E402
 
 

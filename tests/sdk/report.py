@@ -5,7 +5,7 @@ import re
 import subprocess
 from collections import Counter
 
-from answers import FAULTS, TEXT, WHOLE
+from speech import FAULTS, TEXT, WHOLE
 from clients import CLIENTS, versions
 
 from gateway import ROOT

@@ -4,7 +4,7 @@ import re
 
 import programs
 import pytest
-from answers import TEXT
+from speech import TEXT
 from browser import chromium, expect
 from gateway import ROOT, Gateway
 from model_server import ModelServer

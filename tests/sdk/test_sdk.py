@@ -1,7 +1,7 @@
 """Official clients before a gateway before a model server that goes wrong: none is left in silence."""
 
 import pytest
-from answers import FAULTS, TEXT
+from speech import FAULTS, TEXT
 from clients import CLIENTS, Client
 from matrix import cells, run_direct, run_program, run_through, through_lastword
 from report import complaint, sign

@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+enum { IDLE_ROUNDS = 2 }; /* what a worker said before a pause of the process is not true behind it */
 enum { ORDER_DRAIN = 1, ORDER_END = 2, ORDER_STOP = 4, ORDER_TAKE_CONFIG = 8 };
 
 static void on_all_taken(struct worker *w, struct letter *l)
@@ -206,6 +207,10 @@ void crew_look_drained(struct crew *crew)
 	for (unsigned i = 0; i < crew->workers; i++)
 		if (!atomic_load(&crew->worker[i]->idle))
 			return;
+	for (unsigned i = 0; i < crew->workers; i++)
+		atomic_store(&crew->worker[i]->idle, false); /* until it says so again */
+	if (++crew->idle_rounds < IDLE_ROUNDS)
+		return;
 	alarm_clear(&crew->worker[0]->settle);
 	crew->on_drained(crew);
 }

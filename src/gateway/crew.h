@@ -21,6 +21,7 @@ struct crew {
 	struct quota streams;     /* live ones */
 	struct budget budget;
 	atomic_bool draining;
+	unsigned idle_rounds;     /* draining: how often all have said that they are idle */
 
 	void (*on_drained)(struct crew *crew);
 	struct config *next;      /* held while it is being taken; NULL otherwise */

@@ -2,8 +2,8 @@
  *
  * Draining takes no new work but goes on serving what lives: running streams run to their end, viewers may come back to
  * them, state is told and Stop works. A worker on which nothing lives any more says that it is idle and still serves:
- * somebody may come back to it for a stream of another. It is looked at every few milliseconds, which only a process
- * that is about to end pays for; whoever would tell instead stands in a dozen places. When `drain` is over, the rest is
+ * somebody may come back to it for a stream of another, so who was accepted since the last look or waits at the door
+ * keeps it busy. It is looked at every few milliseconds, which only a process that is about to end pays for; whoever would tell instead stands in a dozen places. When `drain` is over, the rest is
  * told failed/shutdown, and a little time is left for last words to reach their readers. */
 #include "gateway/worker.h"
 
@@ -22,6 +22,7 @@ enum {
 	REQUEST_LINE_BYTES = 64 * 1024 + 512,
 	LAST_WORDS_MS = 1000, /* for last words to reach their readers */
 	SETTLE_MS = 5,        /* how often a draining worker is looked at */
+	DOOR_LOOKS = 40,      /* … and waits for those at its door: more may come all the time */
 	SWEEP_SOONEST_MS = 50,
 };
 
@@ -39,10 +40,20 @@ static bool has_ended_all(const struct worker *w)
 	return LIST_EMPTY(&w->live) && LIST_EMPTY(&w->pipes) && !w->metrics.viewers && server_is_quiet(w->front);
 }
 
+/* Nobody is at the door: what those had sent whom the last look counted was read since. */
+static bool nobody_comes(struct worker *w)
+{
+	uint64_t before = w->accepted;
+	w->accepted = server_accepted(w->front);
+	return w->accepted == before && !server_has_queue(w->front);
+}
+
 static void on_settle(void *owner)
 {
 	struct worker *w = owner;
-	atomic_store(&w->idle, w->out_of_time || has_ended_all(w));
+	bool nobody = nobody_comes(w), ended = has_ended_all(w);
+	w->door_looks += ended && !nobody;
+	atomic_store(&w->idle, w->out_of_time || (ended && (nobody || w->door_looks > DOOR_LOOKS)));
 	alarm_set(&w->settle, SETTLE_MS);
 	if (w->index == 0)
 		crew_look_drained(w->crew);

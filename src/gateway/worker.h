@@ -47,6 +47,8 @@ struct worker {
 	struct alarm sweep;      /* the shelf's next expiry */
 	struct alarm settle;     /* draining: look whether everything has ended and was read */
 	struct alarm deadline;   /* of the drain */
+	uint64_t accepted;       /* draining: connections until the last look */
+	unsigned door_looks;     /* … at which only the door was busy */
 	bool out_of_time;        /* the last words had their time too */
 	atomic_bool idle;        /* draining: nothing is left here */
 	uint32_t old_peers[64];  /* addresses that were seen to speak HTTP/1.0, as hashes: each is logged once */

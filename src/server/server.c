@@ -10,7 +10,9 @@
 
 static void on_conn(void *owner, struct conn *c)
 {
-	session_start(owner, c);
+	struct server *s = owner;
+	s->accepted++;
+	session_start(s, c);
 }
 
 static struct server *create(struct loop *l, struct server_limits limits, struct site site)
@@ -65,6 +67,8 @@ struct server *server_open_beside(struct loop *l, const struct server *first, st
 const char *server_name(const struct server *s) { return listener_name(s->listener); }
 
 bool server_has_queue(const struct server *s) { return listener_has_queue(s->listener); }
+
+uint64_t server_accepted(const struct server *s) { return s->accepted; }
 
 bool server_is_quiet(const struct server *s)
 {

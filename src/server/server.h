@@ -38,6 +38,7 @@ bool server_is_quiet(const struct server *s);
 
 /* Connections wait in the kernel that were not accepted yet. */
 bool server_has_queue(const struct server *s);
+uint64_t server_accepted(const struct server *s); /* connections, ever */
 
 /* Draining: from now on each answer says `Connection: close`, idle connections are closed; the listener stays open. */
 void server_drain(struct server *s);

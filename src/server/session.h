@@ -75,6 +75,7 @@ struct server {
 	struct site site;
 	LIST_HEAD(, session) sessions;
 	struct quota *quota, own; /* of connections */
+	uint64_t accepted;        /* connections, ever */
 	bool draining;
 };
 

@@ -56,12 +56,13 @@ async def sse(prompt: str):
 class Uvicorn:
     """An app on a socket that is listening before the process exists, so that nobody has to wait for it."""
 
-    def __init__(self, directory):
-        (directory / "app.py").write_text(APP)
+    def __init__(self, directory, app=APP):
+        (directory / "app.py").write_text(app)
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
         self.socket.listen(128)
-        self.url = "http://127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.address = self.socket.getsockname()
+        self.url = "http://%s:%d" % self.address
         self.directory = directory
         self.start()
 

@@ -18,13 +18,6 @@ build/bench/goproxy: tests/bench/goproxy/main.go tests/bench/goproxy/go.mod
 	@mkdir -p $(@D)
 	cd tests/bench/goproxy && go build -o $(CURDIR)/$@ .
 
-# llama.cpp's own program, out of the tree that libllama came from: two minutes.
-llama_tree = $(or $(LLAMA_SRC),$(LLAMA)/source)
-build/bench/llama-batched-bench: tests/bench/llama/CMakeLists.txt build/llama/built
-	cmake -S tests/bench/llama -B build/bench/llama -DLLAMA=$(abspath $(LLAMA)) -DSOURCE=$(abspath $(llama_tree)) \
-		-DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O1 >build/bench/llama.log 2>&1
-	cmake --build build/bench/llama --target llama-batched-bench -j "$${LLAMA_JOBS:-$$(nproc)}" >>build/bench/llama.log 2>&1
-	mv build/bench/llama/tools/batched-bench/llama-batched-bench $@
 
 # Only where the model is measured: not when other parts were named.
 bench_model := $(if $(findstring --only,$(ARGS)),$(findstring model,$(ARGS)),model)

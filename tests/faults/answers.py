@@ -309,6 +309,48 @@ AI_UI_ANSWERS = [
     Transcript("ai-ui, abort", AI_UI, [part("text-delta", {"id": "t", "delta": "a"}, text="a"), part("abort", finish="abort", choice=0), DONE]),
 ]
 
+# Recorded: what transformers serve 5.24 (no terminator, no finish_reason before the last chunk) and llama.cpp's own server
+# b11434 (Responses without sequence numbers) really write. Ids are theirs.
+
+SERVE = '{"id":"ea9d09f7","choices":[{"delta":%s,"index":0%s}],"created":1795804570,"model":"m","object":"chat.completion.chunk","system_fingerprint":""%s}'
+LLAMA_RESPONSE = {"id": "resp_N9mU1omI", "object": "response"}
+LLAMA_TEXT = {"type": "output_text", "annotations": [], "logprobs": [], "text": "L'É"}
+LLAMA_ITEM = {"type": "message", "status": "completed", "id": "msg_ymGP", "content": [LLAMA_TEXT], "role": "assistant"}
+LLAMA_USAGE = {"input_tokens": 37, "output_tokens": 3, "total_tokens": 40, "input_tokens_details": {"cached_tokens": 36}}
+RECORDED = [
+    Transcript("openai-chat, transformers serve", CHAT, [
+        sse(SERVE % ('{"role":"assistant"}', "", ""), choice=0),
+        sse(SERVE % ('{"content":"pop"}', "", ""), text="pop", choice=0),
+        sse(SERVE % ('{"content":" Awareness"}', "", ""), text=" Awareness", choice=0),
+        sse(SERVE % ("{}", ',"finish_reason":"length"', ',"usage":{"completion_tokens":2,"prompt_tokens":31,"total_tokens":33}'),
+            choice=0, finish="length")]),
+    Transcript("openai-responses, llama-server", RESPONSES, [
+        typed("response.created", {"response": LLAMA_RESPONSE | {"status": "in_progress"}}),
+        typed("response.in_progress", {"response": LLAMA_RESPONSE | {"status": "in_progress"}}),
+        typed("response.output_item.added", {"item": LLAMA_ITEM | {"content": [], "status": "in_progress"}}),
+        typed("response.content_part.added", {"item_id": "msg_ymGP", "part": {"type": "output_text", "text": ""}}),
+        typed("response.output_text.delta", {"item_id": "msg_ymGP", "delta": "L'"}, text="L'"),
+        typed("response.output_text.delta", {"item_id": "msg_ymGP", "delta": "É"}, text="É"),
+        typed("response.output_text.done", {"item_id": "msg_ymGP", "text": "L'É"}),
+        typed("response.content_part.done", {"item_id": "msg_ymGP", "part": LLAMA_TEXT}),
+        typed("response.output_item.done", {"item": LLAMA_ITEM}),
+        typed("response.completed", {"response": LLAMA_RESPONSE | {
+            "created_at": 1795803903, "status": "completed", "model": "m", "output": [LLAMA_ITEM], "usage": LLAMA_USAGE}},
+            whole=True, choice=0, finish="completed", end=True)]),
+    Transcript("anthropic, llama-server", ANTHROPIC, [
+        typed("message_start", {"message": {
+            "id": "chatcmpl-Uluxs", "type": "message", "role": "assistant", "content": [], "model": "m", "stop_reason": None,
+            "stop_sequence": None, "usage": {"cache_read_input_tokens": 36, "input_tokens": 1, "output_tokens": 0}}}),
+        typed("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
+        typed("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "L'"}}, text="L'"),
+        typed("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "É"}}, text="É"),
+        typed("content_block_stop", {"index": 0}),
+        typed("message_delta", {"delta": {"stop_reason": "max_tokens", "stop_sequence": None}, "usage": {"output_tokens": 3}},
+              choice=0, finish="max_tokens"),
+        typed("message_stop", end=True)]),
+]
+
 TRANSCRIPTS = [*TEXT_ANSWERS, *CHAT_ANSWERS, *COMPLETION_ANSWERS, *RESPONSE_ANSWERS, *ANTHROPIC_ANSWERS, *GEMINI_ANSWERS,
-               *OLLAMA_ANSWERS, *LLAMACPP_ANSWERS, *TGI_ANSWERS, *SGLANG_ANSWERS, *AI_UI_ANSWERS]
+               *OLLAMA_ANSWERS, *LLAMACPP_ANSWERS, *TGI_ANSWERS, *SGLANG_ANSWERS, *AI_UI_ANSWERS,
+               *RECORDED]
 DIALECTS = list({t.dialect.name: t.dialect for t in TRANSCRIPTS}.values())

@@ -67,7 +67,8 @@ def server():
 def page_route(protocol, url, limit):
     asked = {name: value for name, value in COMMON.items() if name != "stream"} | {protocol.limit: limit}
     dialect = "" if protocol.by_path else f"dialect: {protocol.dialect}, "
-    return f"  - {{ path: /page{protocol.path}/{limit}, upstream: '{url}{protocol.path}', {dialect}grace: 0, request: {json.dumps(asked)} }}"
+    return (f"  - {{ path: /page{protocol.path}/{limit}, upstream: '{url}{protocol.path}', {dialect}grace: 0, "
+            f"request: {json.dumps(asked)} }}")
 
 
 def sdk_route(path, url):

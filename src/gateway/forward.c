@@ -61,7 +61,7 @@ void forward_put_fields(const struct route *route, const struct dialect *d, cons
 	ask_put_credential(route, d, out);
 }
 
-/* A path behind the route's prefix goes behind the upstream's path; an upstream without a path takes it whole. */
+/* What is behind the route's prefix goes behind the upstream's path; an upstream without a path takes the path whole. */
 void forward_put_target(const struct route *route, const struct upstream *u, const struct url_target *t,
 	struct buf *out)
 {
@@ -69,11 +69,13 @@ void forward_put_target(const struct route *route, const struct upstream *u, con
 		buf_put(out, t->path);
 	else {
 		span base = u->url.path;
-		if (base.p[base.n - 1] == '/')
+		if (route->is_prefix && base.p[base.n - 1] == '/')
 			base.n--;
 		buf_put(out, base);
-		buf_put_byte(out, '/');
-		buf_put(out, span_from(t->path, strlen(route->path)));
+		if (route->is_prefix) {
+			buf_put_byte(out, '/');
+			buf_put(out, span_from(t->path, strlen(route->path)));
+		}
 	}
 	span query = t->query;
 	if (!query.p)

@@ -28,11 +28,8 @@ static const struct route *find_route(const struct config *c, span path)
 	return NULL;
 }
 
-static const struct endpoint *find_endpoint(const struct config *c, span path, const struct route **route)
+static const struct endpoint *find_own(span path)
 {
-	*route = find_route(c, path);
-	if (*route)
-		return (*route)->kind == ROUTE_BROWSER ? &browser : &pass;
 	if (page_has(path))
 		return &page;
 	if (span_is(path, "/streams"))
@@ -40,6 +37,20 @@ static const struct endpoint *find_endpoint(const struct config *c, span path, c
 	if (span_starts(path, SPAN("/streams/")) && span_find(span_from(path, 9), '/') == path.n - 9)
 		return &streams;
 	return NULL;
+}
+
+/* A route onto everything takes what is left over by all other paths. */
+static bool is_last_resort(const struct route *r) { return r->is_prefix && strcmp(r->path, "/") == 0; }
+
+static const struct endpoint *find_endpoint(const struct config *c, span path, const struct route **route)
+{
+	const struct endpoint *own = find_own(path);
+	*route = find_route(c, path);
+	if (own && *route && is_last_resort(*route))
+		*route = NULL;
+	if (!*route)
+		return own;
+	return (*route)->kind == ROUTE_BROWSER ? &browser : &pass;
 }
 
 static serve *find_method(const struct endpoint *e, span method)

@@ -18,14 +18,18 @@ static const struct endpoint streams = {.get = streams_get, .head = streams_get,
 static const struct endpoint start = {.post = streams_post, .allow = "POST, OPTIONS"};
 static const struct endpoint pass = {.any = passthrough, .allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"};
 
+/* The path itself, or else the longest prefix of it: the order in the file means nothing. */
 static const struct route *find_route(const struct config *c, span path)
 {
+	const struct route *best = NULL;
 	for (size_t i = 0; i < c->routes; i++) {
 		const struct route *r = &c->route[i];
-		if (r->is_prefix ? span_starts(path, span_str(r->path)) : span_is(path, r->path))
+		if (!r->is_prefix && span_is(path, r->path))
 			return r;
+		if (r->is_prefix && span_starts(path, span_str(r->path)) && (!best || strlen(r->path) > strlen(best->path)))
+			best = r;
 	}
-	return NULL;
+	return best;
 }
 
 static const struct endpoint *find_own(span path)

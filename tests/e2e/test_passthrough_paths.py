@@ -3,6 +3,7 @@ path has nothing to add to its upstream's."""
 
 from conftest import route
 from test_passthrough import DONE, STOP, ask, chunk, wait_end
+from upstream import Upstream
 
 
 def test_a_stream_of_a_route_for_everything_is_found_again(gateway_with, up):
@@ -22,3 +23,16 @@ def test_a_passthrough_route_for_one_path_asks_for_its_upstreams_path(gateway_wi
     request = up.expect_request()
     up.head().send(chunk("a") + STOP + DONE).end()
     assert wait_end(viewer).status == 200 and request.target == "/v1/chat/completions"
+
+
+def test_the_longest_prefix_wins_whatever_the_order(gateway_with, up):
+    everything, one = Upstream(), Upstream()
+    gateway = gateway_with("", route("/*", everything.url, "grace: 0"), route("/v1/*", up.url, "grace: 0"),
+                           route("/v1/one", one.url, "kind: passthrough, grace: 0"))
+    for path, upstream in (("/v1/one", one), ("/v1/chat/completions", up), ("/other", everything)):
+        viewer = ask(gateway.viewer(), path)
+        upstream.expect_request()
+        upstream.answer("{}", status=404)
+        wait_end(viewer)
+    everything.close()
+    one.close()

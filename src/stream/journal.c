@@ -2,24 +2,35 @@
  *
  * Bytes live in segments, each one allocation that is filled from both ends: texts grow up from the front, and from the
  * back grows down an index of five bytes an event, where its text ends and of what kind it is. So the two share what
- * room there is, whatever the sizes of events, and nothing that was written ever moves: a reader may keep a span for as
- * long as it holds the journal. A growing array would move; an allocation for each event would cost four times the
- * index. Segments begin small, because most streams that are open have said little, and grow to 64 KiB; an event that
- * would fill more than half of one gets a segment of its own size, so that little room is lost behind it.
+ * room there is, whatever the sizes of events, and nothing that was written ever moves. A growing array would move; an
+ * allocation for each event would cost four times the index. Segments begin small, because most streams that are open
+ * have said little, and grow to 64 KiB; an event that would fill more than half of one gets a segment of its own size,
+ * so that little room is lost behind it.
+ *
+ * When memory is short the oldest segments can go, one by one, as soon as no cursor stands in them. Each segment counts
+ * the cursors that do; moving on counts in the next one first and only then out of the present one. Cursors never go
+ * back, and are opened by the writer, so the count of the oldest segment cannot grow while the writer looks at it: 0 is
+ * 0 for good. The list of a journal begins with a segment that has no room, `start`, so that a cursor always stands
+ * somewhere, also where nothing was said yet.
  *
  *	1. Events 1 … count are immutable and readable by any thread. An event's bytes and index, and the segment
  *	   that holds them with all pointers that lead to it, are written before the release store of `count` that
  *	   publishes it.
- *	2. Only the writer touches what is behind `count`, the tally and `last`. `told` is what a browser may name as a
+ *	2. Only the writer touches what is behind `count`, the tally, `first` and `last`. `told` is what a browser may name as a
  *	   place: `count`, but for a journal of frames.
- *	3. A segment holds the events first … next->first - 1; while it has no `next`, all from `first` on.
- *	4. `word` is written once, before the release store of `sealed`; `count` never changes after it.
+ *	3. A segment holds the events first … next->first - 1; while it has no `next`, all from `first` on. `start`
+ *	   holds none.
+ *	4. `word` is final before the release store of `sealed`; neither it nor `count` changes after it.
  *	5. Appending fails before it changes anything.
  *	6. A segment's length and every offset in it fit 32 bits, because `weight` stays below 4 GiB; it counts five
- *	   bytes for each event, so the number of events stays below 2^32 - 2 by itself.
+ *	   bytes for each event, so the number of events stays below 2^32 - 2 by itself. What was given up counts on.
+ *	7. Only the writer frees segments, from the front, or else the last who drops the journal. The last segment is
+ *	   never given up.
+ *	8. An open cursor is counted in exactly one segment, and touches only that and later ones.
  *
- * Who holds the journal (the generation, each cursor, the shelf's owner) keeps all of it. Not here: what is worth
- * appending (stream/generation) and how it looks on the wire (gateway/). */
+ * Who holds the journal (the generation, each cursor, the shelf's owner) keeps all of it that was not given up. Not here:
+ * when that is necessary (gateway/budget), what is worth appending (stream/generation) and how it looks on the wire
+ * (gateway/). */
 #include "stream/journal.h"
 
 #include <libdeflate.h>
@@ -36,6 +47,7 @@ enum {
 
 struct segment {
 	_Atomic(struct segment *) next;
+	atomic_uint readers; /* cursors that stand here */
 	uint32_t first;  /* number of its first event */
 	uint32_t size;   /* bytes of room */
 	uint32_t used;   /* bytes of text; writer */
@@ -49,15 +61,13 @@ struct journal {
 	atomic_uint told;
 	atomic_bool sealed;
 	atomic_uint_least64_t memory;
-	_Atomic(struct segment *) first;
 
-	struct segment *last;
-	size_t next_allocation;
-	uint64_t weight; /* text and index, bytes */
-	uint64_t texts, text_bytes;
-	uint32_t crc32;
-	struct last_word word;
+	struct segment *first, *last;
+	uint32_t next_allocation;
+	uint32_t weight;       /* text and index, bytes */
+	struct last_word word; /* the tally so far, and in the end all of it */
 	char *detail;    /* the memory of word's */
+	struct segment start;
 };
 
 struct journal *journal_create(void)
@@ -67,6 +77,8 @@ struct journal *journal_create(void)
 		return NULL;
 	atomic_init(&j->holds, 1);
 	atomic_init(&j->memory, sizeof *j);
+	j->start.first = 1;
+	j->first = j->last = &j->start;
 	j->next_allocation = SEGMENT_SMALLEST;
 	return j;
 }
@@ -78,13 +90,21 @@ struct journal *journal_hold(struct journal *j)
 	return j;
 }
 
+static struct segment *next_of(const struct segment *s) { return atomic_load_explicit(&s->next, memory_order_acquire); }
+
+/* The first segment leaves the list. */
+static void drop_first(struct journal *j)
+{
+	struct segment *s = j->first;
+	j->first = next_of(s);
+	if (s != &j->start)
+		free(s);
+}
+
 static void destroy(struct journal *j)
 {
-	struct segment *next;
-	for (struct segment *s = atomic_load(&j->first); s; s = next) {
-		next = atomic_load(&s->next);
-		free(s);
-	}
+	while (j->first)
+		drop_first(j);
 	free(j->detail);
 	free(j);
 }
@@ -112,7 +132,7 @@ static uint32_t end_of(const struct segment *s, uint32_t i)
 
 static bool fits(const struct segment *s, size_t text_bytes)
 {
-	return s && text_bytes + INDEX <= s->size - s->used - (size_t)s->events * INDEX;
+	return text_bytes + INDEX <= s->size - s->used - (size_t)s->events * INDEX;
 }
 
 static struct segment *create_segment(struct journal *j, size_t text_bytes)
@@ -123,6 +143,7 @@ static struct segment *create_segment(struct journal *j, size_t text_bytes)
 	if (!s)
 		return NULL;
 	atomic_init(&s->next, NULL);
+	atomic_init(&s->readers, 0);
 	s->first = journal_count(j) + 1;
 	s->size = (uint32_t)(bytes - sizeof *s);
 	s->used = s->events = 0;
@@ -135,7 +156,7 @@ static struct segment *create_segment(struct journal *j, size_t text_bytes)
 /* Release: a reader that finds the pointer may look into the segment at once. */
 static void chain(struct journal *j, struct segment *s)
 {
-	atomic_store_explicit(j->last ? &j->last->next : &j->first, s, memory_order_release);
+	atomic_store_explicit(&j->last->next, s, memory_order_release);
 	j->last = s;
 }
 
@@ -156,17 +177,17 @@ static void tally(struct journal *j, enum journal_kind kind, span text)
 	atomic_store_explicit(&j->told, atomic_load_explicit(&j->told, memory_order_relaxed) + 1, memory_order_release);
 	if (kind != JOURNAL_TEXT)
 		return;
-	j->texts++;
+	j->word.events++;
 	if (text.n == 0) /* libdeflate takes a NULL pointer for a wish to begin anew */
 		return;
-	j->text_bytes += text.n;
-	j->crc32 = libdeflate_crc32(j->crc32, text.p, text.n);
+	j->word.bytes += text.n;
+	j->word.crc32 = libdeflate_crc32(j->word.crc32, text.p, text.n);
 }
 
 enum cause journal_append(struct journal *j, enum journal_kind kind, span text)
 {
 	CHECK(!atomic_load_explicit(&j->sealed, memory_order_relaxed));
-	if (text.n > WEIGHT_MAX - INDEX || j->weight + text.n + INDEX > WEIGHT_MAX)
+	if (text.n > WEIGHT_MAX - INDEX || text.n + INDEX > WEIGHT_MAX - j->weight)
 		return CAUSE_STREAM_TOO_LARGE;
 	if (!fits(j->last, text.n)) {
 		struct segment *s = create_segment(j, text.n);
@@ -175,7 +196,7 @@ enum cause journal_append(struct journal *j, enum journal_kind kind, span text)
 		chain(j, s);
 	}
 	put(j->last, kind, text);
-	j->weight += text.n + INDEX;
+	j->weight += (uint32_t)text.n + INDEX;
 	tally(j, kind, text);
 	atomic_store_explicit(&j->count, journal_count(j) + 1, memory_order_release);
 	return CAUSE_NONE;
@@ -200,9 +221,10 @@ void journal_seal(struct journal *j, const struct last_word *word)
 {
 	CHECK(!atomic_load_explicit(&j->sealed, memory_order_relaxed));
 	CHECK(word->cause != CAUSE_NONE);
-	j->word = *word;
+	struct last_word whole = *word;
+	journal_tally(j, &whole);
+	j->word = whole;
 	keep_detail(j, word->detail);
-	journal_tally(j, &j->word);
 	atomic_store_explicit(&j->sealed, true, memory_order_release);
 }
 
@@ -225,40 +247,86 @@ uint64_t journal_memory(const struct journal *j)
 
 void journal_tally(const struct journal *j, struct last_word *out)
 {
-	out->events = j->texts;
-	out->bytes = j->text_bytes;
-	out->crc32 = j->crc32;
+	out->events = j->word.events;
+	out->bytes = j->word.bytes;
+	out->crc32 = j->word.crc32;
+}
+
+/* Acquire: whatever readers did there is over. */
+static bool is_passed(const struct segment *s)
+{
+	return atomic_load_explicit(&s->readers, memory_order_acquire) == 0;
+}
+
+static uint64_t size_of(const struct journal *j, const struct segment *s)
+{
+	return s == &j->start ? 0 : sizeof *s + s->size;
+}
+
+void journal_give_up(struct journal *j, uint64_t bytes)
+{
+	uint64_t given = 0;
+	while (given < bytes && j->first != j->last && is_passed(j->first)) {
+		given += size_of(j, j->first);
+		drop_first(j);
+	}
+	atomic_fetch_sub_explicit(&j->memory, given, memory_order_relaxed);
+}
+
+uint32_t journal_first(const struct journal *j) { return j->first->first; }
+
+static void enter(struct segment *s) { atomic_fetch_add_explicit(&s->readers, 1, memory_order_relaxed); }
+static void leave(struct segment *s) { atomic_fetch_sub_explicit(&s->readers, 1, memory_order_release); }
+
+/* The segment of event n, or the last one: from s on. */
+static struct segment *seek(struct segment *s, uint32_t n)
+{
+	struct segment *next;
+	while ((next = next_of(s)) && next->first <= n)
+		s = next;
+	return s;
 }
 
 void cursor_open(struct cursor *c, struct journal *j, uint32_t next)
 {
-	CHECK(next >= 1 && next <= journal_count(j) + 1);
-	*c = (struct cursor){.journal = journal_hold(j), .next = next};
+	CHECK(next >= journal_first(j) && next <= journal_count(j) + 1);
+	*c = (struct cursor){.journal = journal_hold(j), .next = next, .segment = seek(j->first, next)};
+	enter(c->segment);
 }
 
 void cursor_close(struct cursor *c)
 {
-	if (c->journal)
+	if (c->journal) {
+		leave(c->segment);
 		journal_drop(c->journal);
+	}
 	*c = (struct cursor){0};
 }
 
-/* The segment of c->next, which is published: the pointers that lead there are too. */
-static struct segment *seek(struct cursor *c)
+struct cursor cursor_take(struct cursor *from)
 {
-	struct segment *s = c->segment, *next;
-	if (!s)
-		s = atomic_load_explicit(&c->journal->first, memory_order_acquire);
-	while ((next = atomic_load_explicit(&s->next, memory_order_acquire)) && next->first <= c->next)
-		s = next;
-	return c->segment = s;
+	struct cursor taken = *from;
+	*from = (struct cursor){0};
+	return taken;
+}
+
+/* To the segment of c->next, which is published: the pointers that lead there are too. */
+static void move_on(struct cursor *c)
+{
+	struct segment *there = seek(c->segment, c->next);
+	if (there == c->segment)
+		return;
+	enter(there);
+	leave(c->segment);
+	c->segment = there;
 }
 
 bool cursor_read(struct cursor *c, enum journal_kind *kind, span *text)
 {
 	if (c->next > journal_count(c->journal))
 		return false;
-	const struct segment *s = seek(c);
+	move_on(c);
+	const struct segment *s = c->segment;
 	uint32_t i = c->next - s->first;
 	uint32_t begin = i ? end_of(s, i - 1) : 0;
 	*text = span_of(s->room + begin, end_of(s, i) - begin);

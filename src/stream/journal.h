@@ -1,6 +1,6 @@
 /* The journal: the events of one stream in order, and the only buffer between the upstream and the viewers. Written by
  * one thread (the stream's home), read by any. Bytes never move once they are written; an event is published by a
- * release store of the count. */
+ * release store of the count. What every reader has passed may be given up. */
 #ifndef STREAM_JOURNAL_H
 #define STREAM_JOURNAL_H
 
@@ -48,10 +48,17 @@ void journal_tell(struct journal *j, enum journal_kind kind, span text);
  * copied; where there is no memory for it, the journal's is empty. It is never NULL. */
 void journal_seal(struct journal *j, const struct last_word *word);
 
+/* Writer: gives up the oldest events until that many bytes have come back, or up to where a cursor stands. The newest
+ * stay. Numbers and counts go on as if nothing had happened. */
+void journal_give_up(struct journal *j, uint64_t bytes);
+
+/* Writer: number of the first event that is still there; in an empty journal 1. */
+uint32_t journal_first(const struct journal *j);
+
 /* Any thread. */
 uint32_t journal_count(const struct journal *j);  /* events published; they are numbered from 1 */
 uint32_t journal_told(const struct journal *j);   /* events that a browser is told: all, or those of journal_tell */
-uint64_t journal_memory(const struct journal *j); /* bytes allocated */
+uint64_t journal_memory(const struct journal *j); /* bytes allocated, and not given up */
 
 /* NULL until sealed. A count that is read after this returned a word is final; one that was read before may not be. */
 const struct last_word *journal_last_word(const struct journal *j);
@@ -59,19 +66,24 @@ const struct last_word *journal_last_word(const struct journal *j);
 /* Counts so far (writer's thread, or after sealing). */
 void journal_tally(const struct journal *j, struct last_word *out);
 
-/* A reader's place: the next event is number `next`. */
+/* A reader's place: the next event is number `next`. All from there on stays. */
 struct cursor {
 	struct journal *journal; /* held */
 	uint32_t next;
-	struct segment *segment; /* where `next` was last looked for */
+	struct segment *segment; /* counted there; it has `next`, or the last event that was read */
 };
 
-/* Takes a hold on the journal. next: 1 … count + 1. */
+/* Writer. Takes a hold on the journal. next: journal_first … count + 1. */
 void cursor_open(struct cursor *c, struct journal *j, uint32_t next);
+
+/* From here on: one thread at a time, and any. */
 void cursor_close(struct cursor *c);
 
-/* The event `next`, and steps on; false when it is not there yet. The text is a loan for as long as the journal is
- * held. */
+/* From hand to hand: the cursor that is left behind is closed. */
+struct cursor cursor_take(struct cursor *from);
+
+/* The event `next`, and steps on; false when it is not there yet. The text is a loan until the next call for the same
+ * cursor. */
 MUST bool cursor_read(struct cursor *c, enum journal_kind *kind, span *text);
 
 #endif

@@ -257,7 +257,133 @@ static void test_without_memory_the_journal_stays_as_it_was(void **state)
 	journal_drop(j);
 }
 
-enum { READERS = 3, EVENTS = 20000 };
+/* The journal's memory when only its newest segment is left, which holds an event of SEGMENT bytes alone. */
+enum { SEGMENT = 100000 };
+
+static void append_segments(struct journal *j, int n)
+{
+	char *text = calloc(1, SEGMENT);
+	for (int i = 0; i < n; i++)
+		append(j, JOURNAL_TEXT, span_of(text, SEGMENT));
+	free(text);
+}
+
+static int segments_of(const struct journal *j) { return (int)(journal_memory(j) / SEGMENT); }
+
+static void read_segments(struct cursor *c, int n)
+{
+	enum journal_kind kind;
+	span text;
+	for (int i = 0; i < n; i++) {
+		assert_true(cursor_read(c, &kind, &text));
+		assert_int_equal(text.n, SEGMENT);
+	}
+}
+
+static void test_what_nobody_reads_is_given_up_but_for_the_newest(void **state)
+{
+	struct journal *j = journal_create();
+	struct last_word before = {0}, after = {0};
+	uint64_t empty = journal_memory(j);
+	journal_give_up(j, UINT64_MAX);
+	assert_true(journal_memory(j) == empty);
+	assert_int_equal(journal_first(j), 1);
+	append(j, JOURNAL_TEXT, SPAN("a"));
+	journal_give_up(j, UINT64_MAX);
+	assert_int_equal(journal_first(j), 1);
+	append_segments(j, 5);
+	assert_int_equal(segments_of(j), 5);
+	journal_tally(j, &before);
+	journal_give_up(j, UINT64_MAX);
+	assert_int_equal(segments_of(j), 1);
+	assert_true(journal_memory(j) - empty < SEGMENT + 100);
+	assert_int_equal(journal_first(j), 6);
+	assert_int_equal(journal_count(j), 6);
+	assert_int_equal(journal_told(j), 6);
+	journal_tally(j, &after);
+	assert_memory_equal(&before, &after, sizeof before);
+	append(j, JOURNAL_TEXT, SPAN("b"));
+	journal_seal(j, &(struct last_word){.cause = CAUSE_FINISHED});
+	assert_true(journal_last_word(j)->events == 7);
+	assert_true(journal_last_word(j)->bytes == 5 * SEGMENT + 2);
+	journal_drop(j);
+}
+
+static void test_no_more_is_given_up_than_is_asked_for(void **state)
+{
+	struct journal *j = journal_create();
+	append_segments(j, 6);
+	journal_give_up(j, 0);
+	assert_int_equal(segments_of(j), 6);
+	journal_give_up(j, 1);
+	assert_int_equal(segments_of(j), 5);
+	assert_int_equal(journal_first(j), 2);
+	journal_give_up(j, SEGMENT + 1000);
+	assert_int_equal(segments_of(j), 3);
+	assert_int_equal(journal_first(j), 4);
+	journal_drop(j);
+}
+
+static void test_a_reader_goes_on_behind_what_was_given_up(void **state)
+{
+	struct journal *j = journal_create();
+	struct cursor c, late;
+	append_segments(j, 3);
+	cursor_open(&c, j, 1);
+	read_segments(&c, 3);
+	append_segments(j, 2);
+	journal_give_up(j, UINT64_MAX);
+	assert_int_equal(journal_first(j), 3); /* where it stands: it has not looked for another event yet */
+	cursor_open(&late, j, 4);
+	read_segments(&c, 2);
+	expect_nothing(&c);
+	journal_give_up(j, UINT64_MAX);
+	assert_int_equal(journal_first(j), 4);
+	read_segments(&late, 2);
+	expect_nothing(&late);
+	cursor_close(&c);
+	cursor_close(&late);
+	journal_drop(j);
+}
+
+static void test_the_slowest_reader_keeps_all_that_it_has_not_passed(void **state)
+{
+	struct journal *j = journal_create();
+	struct cursor quick, slow;
+	cursor_open(&slow, j, 1); /* before there was anything */
+	cursor_open(&quick, j, 1);
+	append_segments(j, 4);
+	read_segments(&quick, 4);
+	journal_give_up(j, UINT64_MAX);
+	assert_int_equal(segments_of(j), 4);
+	read_segments(&slow, 2);
+	journal_give_up(j, UINT64_MAX);
+	assert_int_equal(segments_of(j), 3);
+	cursor_close(&slow);
+	journal_give_up(j, UINT64_MAX);
+	assert_int_equal(segments_of(j), 1);
+	cursor_close(&quick);
+	journal_drop(j);
+}
+
+static void test_a_cursor_goes_from_hand_to_hand(void **state)
+{
+	struct journal *j = journal_create();
+	struct cursor first, second;
+	append_segments(j, 2);
+	cursor_open(&first, j, 1);
+	second = cursor_take(&first);
+	cursor_close(&first);
+	journal_give_up(j, UINT64_MAX);
+	assert_int_equal(segments_of(j), 2);
+	read_segments(&second, 2);
+	cursor_close(&second);
+	journal_give_up(j, UINT64_MAX);
+	assert_int_equal(segments_of(j), 1);
+	journal_drop(j);
+}
+
+enum { READERS = 40, ROUNDS = 1000, EVENTS = READERS * ROUNDS };
 
 static size_t spelled(char text[32], uint32_t i) { return (size_t)sprintf(text, "event %u", i); }
 
@@ -267,45 +393,70 @@ static bool is_event(span text, uint32_t i)
 	return span_eq(text, span_of(expected, spelled(expected, i)));
 }
 
-/* Reads until the seal; counts what was wrong. */
-static void *read_all(void *journal)
+/* Reads until the seal; counts what was wrong. The cursor was opened by the writer. */
+static void *read_all(void *cursor)
 {
-	struct cursor c;
+	struct cursor *c = cursor;
 	uintptr_t wrong = 0;
-	uint32_t i = 1;
-	cursor_open(&c, journal, 1);
+	uint32_t i = c->next;
 	for (;;) {
 		enum journal_kind kind;
 		span text;
-		bool sealed = journal_last_word(c.journal) != NULL;
-		for (; cursor_read(&c, &kind, &text); i++)
+		bool sealed = journal_last_word(c->journal) != NULL;
+		for (; cursor_read(c, &kind, &text); i++)
 			wrong += kind != (enum journal_kind)(i % 2) || !is_event(text, i);
 		if (sealed)
 			break;
 		sched_yield();
 	}
 	wrong += i != EVENTS + 1;
-	cursor_close(&c);
+	cursor_close(c);
 	return (void *)wrong;
 }
 
-static void test_readers_in_other_threads_see_every_event_whole(void **state)
+/* Any place that is still there. */
+static uint32_t some_place(const struct journal *j)
+{
+	uint32_t first = journal_first(j);
+	return first + (uint32_t)rand() % (journal_count(j) + 2 - first);
+}
+
+static void append_a_round(struct journal *j, bool gives_up)
+{
+	char text[32];
+	for (int i = 0; i < ROUNDS; i++) {
+		uint32_t n = journal_count(j) + 1;
+		append(j, (enum journal_kind)(n % 2), span_of(text, spelled(text, n)));
+		if (gives_up)
+			journal_give_up(j, UINT64_MAX);
+	}
+}
+
+/* Readers come one after the other while the writer goes on. */
+static void read_in_other_threads(bool gives_up)
 {
 	struct journal *j = journal_create();
+	struct cursor c[READERS];
 	pthread_t reader[READERS];
-	char text[32];
-	for (int i = 0; i < READERS; i++)
-		assert_int_equal(pthread_create(&reader[i], NULL, read_all, j), 0);
-	for (uint32_t i = 1; i <= EVENTS; i++)
-		append(j, (enum journal_kind)(i % 2), span_of(text, spelled(text, i)));
+	for (int i = 0; i < READERS; i++) {
+		cursor_open(&c[i], j, some_place(j));
+		assert_int_equal(pthread_create(&reader[i], NULL, read_all, &c[i]), 0);
+		append_a_round(j, gives_up);
+	}
 	journal_seal(j, &(struct last_word){.cause = CAUSE_FINISHED, .proof = PROOF_MARKER});
 	for (int i = 0; i < READERS; i++) {
 		void *wrong;
 		assert_int_equal(pthread_join(reader[i], &wrong), 0);
 		assert_null(wrong);
 	}
+	assert_true(gives_up || journal_first(j) == 1);
+	journal_give_up(j, UINT64_MAX);
+	assert_true(journal_memory(j) < 70000); /* all have gone: the last segment is left */
 	journal_drop(j);
 }
+
+static void test_readers_in_other_threads_see_every_event_whole(void **state) { read_in_other_threads(false); }
+static void test_nothing_is_given_up_under_readers_in_other_threads(void **state) { read_in_other_threads(true); }
 
 int main(void)
 {
@@ -320,7 +471,13 @@ int main(void)
 		cmocka_unit_test(test_memory_is_what_was_allocated),
 		cmocka_unit_test(test_4_GiB_of_text_and_index_is_too_large),
 		cmocka_unit_test(test_without_memory_the_journal_stays_as_it_was),
+		cmocka_unit_test(test_what_nobody_reads_is_given_up_but_for_the_newest),
+		cmocka_unit_test(test_no_more_is_given_up_than_is_asked_for),
+		cmocka_unit_test(test_a_reader_goes_on_behind_what_was_given_up),
+		cmocka_unit_test(test_the_slowest_reader_keeps_all_that_it_has_not_passed),
+		cmocka_unit_test(test_a_cursor_goes_from_hand_to_hand),
 		cmocka_unit_test(test_readers_in_other_threads_see_every_event_whole),
+		cmocka_unit_test(test_nothing_is_given_up_under_readers_in_other_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,3 +113,11 @@ void audience_left(struct audience *a)
 	} else if (atomic_fetch_add(&a->gone, 1) == 0)
 		worker_post(a->home, &a->leave, read_leave);
 }
+
+void audience_give_back(struct seat *seat)
+{
+	cursor_close(&seat->cursor);
+	if (seat->audience)
+		audience_left(seat->audience);
+	seat->audience = NULL;
+}

@@ -27,6 +27,14 @@ struct audience {
 	struct letter wake, leave, over;
 };
 
+/* What a viewer that was admitted brings from the stream's home: the audience that it joins, and where it begins to read,
+ * so that nothing of that is given up while it is on its way. Zeroed: it was not admitted. */
+struct seat {
+	struct audience *audience;
+	struct cursor cursor;
+	uint32_t taken; /* events that it has seen before */
+};
+
 void audience_init(struct audience *a, struct worker *w, struct stream *s);
 void audience_finish(struct audience *a);
 
@@ -34,7 +42,9 @@ void audience_finish(struct audience *a);
  * that they have not seen; 0: there is none. */
 void audience_wake(struct audience *a, uint64_t arrived_ns);
 
-/* On its worker: one that was admitted has gone, or never came. It may have been what kept the audience. */
+/* On its worker: one that was admitted has gone. It may have been what kept the audience. */
 void audience_left(struct audience *a);
+/* On its worker: one that was admitted does not come. */
+void audience_give_back(struct seat *seat);
 
 #endif

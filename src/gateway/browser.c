@@ -27,7 +27,8 @@
 
 enum { BODY_BYTES = 1 << 20, KEY_BYTES = 256 };
 
-enum outcome { OUTCOME_BUSY, OUTCOME_STARTED, OUTCOME_ATTACHED, OUTCOME_KEY_REUSED, OUTCOME_IMPOSSIBLE };
+enum outcome { OUTCOME_BUSY, OUTCOME_STARTED, OUTCOME_ATTACHED, OUTCOME_FORGOTTEN, OUTCOME_KEY_REUSED,
+	OUTCOME_IMPOSSIBLE };
 
 /* A stream that is to be started, or found by its key. */
 struct start {
@@ -47,8 +48,8 @@ struct start {
 	/* What became of it. */
 	enum outcome outcome;
 	struct id id;
-	struct audience *audience;          /* that admitted the viewer */
-	struct audience *spare;             /* memory for it */
+	struct seat seat;                   /* the viewer's */
+	struct audience *spare;             /* memory for its audience */
 };
 
 static void answer_busy(struct worker *w, struct exchange *x)
@@ -134,19 +135,27 @@ static void run(struct errand *e)
 	if (!stream || s->outcome == OUTCOME_KEY_REUSED)
 		return;
 	s->id = stream->face->id;
-	if (!s->only_makes)
-		s->audience = stream_admit(stream, e->from, &s->spare);
+	if (!s->only_makes && !stream_admit(stream, e->from, &s->seat, &s->spare))
+		s->outcome = OUTCOME_FORGOTTEN;
 }
 
 static void greet(struct start *s)
 {
 	struct metrics *m = &s->errand.from->metrics;
 	m->attached[ATTACHED_BY_KEY] += s->outcome == OUTCOME_ATTACHED;
-	m->joined_foreign += s->audience && s->errand.from != s->errand.to;
+	m->joined_foreign += s->seat.audience && s->errand.from != s->errand.to;
 	if (s->only_makes)
 		say_where(s->errand.exchange, &s->id, s->outcome == OUTCOME_STARTED);
 	else
-		viewer_open(s->errand.exchange, s->audience, 0);
+		viewer_open(s->errand.exchange, &s->seat);
+}
+
+/* The paid work is there, but its beginning was given up for memory. */
+static void answer_forgotten(struct start *s)
+{
+	char place[ID_PLACE_MAX];
+	snprintf(place, sizeof place, "%s.0", s->id.text);
+	streams_answer_forgotten(s->errand.from, s->errand.exchange, span_str(place));
 }
 
 static void answer(struct errand *e)
@@ -163,6 +172,9 @@ static void answer(struct errand *e)
 	case OUTCOME_ATTACHED:
 		greet(s);
 		return;
+	case OUTCOME_FORGOTTEN:
+		answer_forgotten(s);
+		return;
 	case OUTCOME_KEY_REUSED:
 		exchange_refuse(e->exchange, 422, "idempotency_key_reused",
 			"That idempotency key was used with another request.");
@@ -175,9 +187,7 @@ static void answer(struct errand *e)
 
 static void forget(struct errand *e)
 {
-	struct start *s = (struct start *)e;
-	if (s->audience)
-		audience_left(s->audience);
+	audience_give_back(&((struct start *)e)->seat);
 }
 
 static void finish(struct errand *e)

@@ -19,6 +19,8 @@ void streams_delete(struct worker *w, struct exchange *x, const struct route *ro
 
 /* A viewer that comes back with a place (Last-Event-ID or last_event_id). */
 void streams_resume(struct worker *w, struct exchange *x, span place);
+/* What is said of a place from which nothing can be told any more: failed/forgotten. */
+void streams_answer_forgotten(struct worker *w, struct exchange *x, span place);
 /* The place that a request carries, the header before the query; p is NULL when there is none. storage: for a decoded
  * query. */
 MUST bool streams_place(struct exchange *x, struct buf *storage, span *place);

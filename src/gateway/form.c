@@ -18,23 +18,25 @@
 
 enum { SLICE_EVENTS = 4096 }; /* read in one go when they are only passed over: some milliseconds */
 
-static bool open_retell(struct form *f, uint32_t taken)
+uint32_t form_begins(const struct face *face, uint32_t taken) { return face->dialect ? 1 : taken + 1; }
+
+static bool open_retell(struct form *f, uint32_t taken, struct cursor *from)
 {
 	const struct route *route = f->face->route;
 	f->retell = malloc(sizeof *f->retell);
 	f->skips = taken;
 	if (f->retell)
-		retell_open(f->retell, f->face->journal, f->face->dialect, &route->text, route->json);
+		retell_open(f->retell, from, f->face->dialect, &route->text, route->json);
 	return f->retell;
 }
 
-bool form_open(struct form *f, struct face *face, bool as_upstream, uint32_t taken)
+bool form_open(struct form *f, struct face *face, bool as_upstream, uint32_t taken, struct cursor *from)
 {
 	CHECK(face->dialect || !as_upstream);
 	*f = (struct form){.kind = as_upstream ? FORM_FRAMES : face->dialect ? FORM_RETOLD : FORM_TEXT, .face = face};
 	if (f->kind == FORM_RETOLD)
-		return open_retell(f, taken);
-	cursor_open(&f->cursor, face->journal, taken + 1);
+		return open_retell(f, taken, from);
+	f->cursor = cursor_take(from);
 	return true;
 }
 

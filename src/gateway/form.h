@@ -17,9 +17,13 @@ struct form {
 	uint32_t skips;         /* FORM_RETOLD: events that were seen before; they must be read again to get past them */
 };
 
-/* Behind `taken` events. as_upstream: the frames, which the face must have. False: no memory. */
-MUST bool form_open(struct form *f, struct face *face, bool as_upstream, uint32_t taken);
+/* Behind `taken` events. as_upstream: the frames, which the face must have. Takes over the cursor, which stands where
+ * form_begins says. False: no memory. */
+MUST bool form_open(struct form *f, struct face *face, bool as_upstream, uint32_t taken, struct cursor *from);
 void form_close(struct form *f);
+
+/* The event of the journal from which must be read for that. */
+uint32_t form_begins(const struct face *face, uint32_t taken);
 
 /* Number of the next event, and whether it is there. */
 static inline uint32_t form_next(const struct form *f)

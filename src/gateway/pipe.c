@@ -165,11 +165,12 @@ static void become_stream(struct pipe *p, const struct http_head *head, span so_
 	p->fetch = NULL;
 	put_on_shelf(p, s);
 	pipe_close(p);
-	struct audience *a = stream_admit(s, w, NULL);
+	struct seat seat = {0};
+	CHECK(stream_admit(s, w, &seat, NULL)); /* nothing is given up that nobody has read */
 	if (x)
-		viewer_open_held(x, a, hold_ms, headers_get(head, "content-type"));
+		viewer_open_held(x, &seat, hold_ms, headers_get(head, "content-type"));
 	else
-		audience_left(a); /* grace runs until a retry comes */
+		audience_give_back(&seat); /* grace runs until a retry comes */
 }
 
 /* The answer: a pipe. */

@@ -39,7 +39,8 @@ struct retry {
 struct visit {
 	struct errand errand;
 	struct retry *retry;
-	struct audience *audience, *spare;
+	struct seat seat;
+	struct audience *spare;
 	bool pends;
 };
 
@@ -92,7 +93,7 @@ static void close_retry(struct retry *r)
 
 static void go(struct retry *r, unsigned worker);
 
-/* A stream that failed is worth another try. */
+/* A stream that failed is worth another try. So is one whose beginning was given up for memory. */
 static bool is_worth_reading(const struct stream *s)
 {
 	const struct last_word *word = journal_last_word(s->face->journal);
@@ -106,9 +107,7 @@ static void look(struct errand *e)
 	char key[2 * RETRY_DIGEST + 1];
 	retry_print_key(&v->retry->key, key);
 	struct stream *s = stream_find_key(e->to, buf_span(&v->retry->key.scope), span_str(key));
-	if (s && is_worth_reading(s))
-		v->audience = stream_admit(s, e->from, &v->spare);
-	else
+	if (!s || !is_worth_reading(s) || !stream_admit(s, e->from, &v->seat, &v->spare))
 		v->pends = passthrough_pends(e->to, &v->retry->key);
 }
 
@@ -128,10 +127,10 @@ static void come_back(struct errand *e)
 	v->retry = NULL;
 	r->exchange = e->exchange;
 	r->pends |= v->pends;
-	if (v->audience) {
+	if (v->seat.audience) {
 		r->worker->metrics.attached[ATTACHED_BY_RETRY]++;
 		r->worker->metrics.joined_foreign += e->to != e->from;
-		viewer_open_frames(r->exchange, v->audience);
+		viewer_open_frames(r->exchange, &v->seat);
 		close_retry(r);
 	} else if (next < r->worker->crew->workers)
 		go(r, next);
@@ -146,8 +145,7 @@ static void come_back(struct errand *e)
 static void forget(struct errand *e)
 {
 	struct visit *v = (struct visit *)e;
-	if (v->audience)
-		audience_left(v->audience);
+	audience_give_back(&v->seat);
 	close_retry(v->retry);
 	v->retry = NULL;
 }

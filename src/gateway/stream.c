@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "gateway/budget.h"
 #include "gateway/crew.h"
+#include "gateway/form.h"
 #include "gateway/render.h"
 
 #include <inttypes.h>
@@ -276,14 +277,19 @@ static struct audience *audience_of(struct stream *s, struct worker *w, struct a
 	return a;
 }
 
-struct audience *stream_admit(struct stream *s, struct worker *w, struct audience **spare)
+bool stream_admit(struct stream *s, struct worker *w, struct seat *seat, struct audience **spare)
 {
-	struct audience *a = audience_of(s, w, spare);
-	a->admitted++;
+	struct journal *j = s->face->journal;
+	uint32_t begins = form_begins(s->face, seat->taken);
+	if (begins < journal_first(j))
+		return false;
+	seat->audience = audience_of(s, w, spare);
+	seat->audience->admitted++;
+	cursor_open(&seat->cursor, j, begins);
 	s->viewers++;
 	s->had_viewer = true;
 	absence_end(&s->absence);
-	return a;
+	return true;
 }
 
 void stream_left(struct stream *s, size_t viewers)

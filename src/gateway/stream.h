@@ -58,9 +58,10 @@ void stream_stop(struct stream *s);
 
 void stream_end(struct stream *s, enum cause cause, const char *detail);
 
-/* A viewer will read on that worker: it counts from now on until audience_left says that it has gone. *spare: memory
- * for an audience of another worker, and NULL afterwards when it was needed; the home's own needs none. */
-struct audience *stream_admit(struct stream *s, struct worker *w, struct audience **spare);
+/* A viewer will read on that worker, behind seat->taken events: it counts from now on until audience_left says that it has
+ * gone. *spare: memory for an audience of another worker, and NULL afterwards when it was needed; the home's own needs
+ * none. False: where it would have to begin was given up for memory. */
+MUST bool stream_admit(struct stream *s, struct worker *w, struct seat *seat, struct audience **spare);
 
 /* By the audience: so many have gone. The last one of all starts `grace`. */
 void stream_left(struct stream *s, size_t viewers);

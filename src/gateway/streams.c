@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void answer_forgotten(struct worker *w, struct exchange *x, span place)
+void streams_answer_forgotten(struct worker *w, struct exchange *x, span place)
 {
 	struct buf out = {0};
 	w->metrics.resumes[RESUME_FORGOTTEN]++;
@@ -57,13 +57,14 @@ struct visit {
 	struct errand errand;
 	struct id id;
 	bool has_place;            /* … behind which to go on */
-	uint64_t taken;            /* events */
+	uint64_t n;                /* events */
 	bool reads_anyway;         /* no place: an unknown stream is said as forgotten, not as 404 */
 
 	/* What its home says. */
 	bool found, has_ended;
-	struct audience *audience; /* that admitted the viewer */
-	struct audience *spare;    /* memory for it */
+	bool given_up;             /* for memory: where the viewer would have to begin */
+	struct seat seat;          /* the viewer's, who goes on behind seat.taken events */
+	struct audience *spare;    /* memory for its audience */
 	struct buf state;
 };
 
@@ -102,18 +103,17 @@ static void admit(struct errand *e)
 {
 	struct visit *v = (struct visit *)e;
 	struct stream *s = find(v);
-	v->found = s && v->taken <= journal_told(s->face->journal);
+	v->found = s && v->n <= journal_told(s->face->journal);
 	if (!v->found)
 		return;
 	v->has_ended = s->generation.ended;
-	v->audience = stream_admit(s, e->from, &v->spare);
+	v->seat.taken = (uint32_t)v->n;
+	v->given_up = !stream_admit(s, e->from, &v->seat, &v->spare);
 }
 
 static void leave_again(struct errand *e)
 {
-	struct visit *v = (struct visit *)e;
-	if (v->audience)
-		audience_left(v->audience);
+	audience_give_back(&((struct visit *)e)->seat);
 }
 
 static void count_reader(const struct visit *v)
@@ -129,16 +129,21 @@ static void count_reader(const struct visit *v)
 static void refuse_unknown(struct exchange *x) { exchange_refuse(x, 404, "unknown_stream",
 	"No stream of that id is kept here."); }
 
+static void refuse_given_up(struct exchange *x) { exchange_refuse(x, 404, "forgotten",
+	"The beginning of that stream was given up for memory."); }
+
 static void answer_reader(struct errand *e)
 {
 	struct visit *v = (struct visit *)e;
 	char place[ID_PLACE_MAX];
-	snprintf(place, sizeof place, "%s.%llu", v->id.text, (unsigned long long)v->taken);
-	if (v->found) {
+	snprintf(place, sizeof place, "%s.%llu", v->id.text, (unsigned long long)v->n);
+	if (v->seat.audience) {
 		count_reader(v);
-		viewer_open(e->exchange, v->audience, (uint32_t)v->taken);
+		viewer_open(e->exchange, &v->seat);
 	} else if (v->has_place || v->reads_anyway)
-		answer_forgotten(e->from, e->exchange, span_str(place));
+		streams_answer_forgotten(e->from, e->exchange, span_str(place));
+	else if (v->given_up)
+		refuse_given_up(e->exchange);
 	else
 		refuse_unknown(e->exchange);
 }
@@ -161,7 +166,7 @@ static void resume(struct worker *w, struct exchange *x, const struct id *id, ui
 	struct visit v = visit_of(w, x, span_of(id->text, ID_LENGTH));
 	v.id = *id;
 	v.has_place = true;
-	v.taken = n;
+	v.n = n;
 	send_for(&v, admit, answer_reader);
 }
 
@@ -182,7 +187,7 @@ void streams_resume(struct worker *w, struct exchange *x, span place)
 		resume(w, x, &id, n);
 		return;
 	case PLACE_FOREIGN:
-		answer_forgotten(w, x, place);
+		streams_answer_forgotten(w, x, place);
 		return;
 	}
 }
@@ -218,7 +223,7 @@ static void admit_frames(struct errand *e)
 	struct stream *s = find(v);
 	v->found = s;
 	if (s && s->face->dialect)
-		v->audience = stream_admit(s, e->from, &v->spare);
+		v->given_up = !stream_admit(s, e->from, &v->seat, &v->spare);
 }
 
 static void answer_frames(struct errand *e)
@@ -226,12 +231,14 @@ static void answer_frames(struct errand *e)
 	struct visit *v = (struct visit *)e;
 	if (!v->found)
 		refuse_unknown(e->exchange);
-	else if (!v->audience)
+	else if (v->given_up)
+		refuse_given_up(e->exchange);
+	else if (!v->seat.audience)
 		exchange_refuse(e->exchange, 406, "not_passthrough",
 			"That stream was not started on a passthrough route; there are no upstream frames of it.");
 	else {
 		count_reader(v);
-		viewer_open_frames(e->exchange, v->audience);
+		viewer_open_frames(e->exchange, &v->seat);
 	}
 }
 

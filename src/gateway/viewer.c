@@ -260,13 +260,14 @@ static void begin(struct viewer *v)
 }
 
 /* NULL: there was no memory, and the exchange is answered. */
-static struct viewer *create(struct exchange *x, struct audience *a, bool as_upstream, uint32_t taken)
+static struct viewer *create(struct exchange *x, struct seat *seat, bool as_upstream)
 {
 	struct viewer *v = calloc(1, sizeof *v);
+	struct audience *a = seat->audience;
 	const struct route *route = a->face->route;
-	if (!v || !form_open(&v->form, a->face, as_upstream, taken)) {
+	if (!v || !form_open(&v->form, a->face, as_upstream, seat->taken, &seat->cursor)) {
 		free(v);
-		audience_left(a);
+		audience_give_back(seat);
 		exchange_refuse(x, 503, "overloaded", "There is no memory for another viewer now.");
 		return NULL;
 	}
@@ -293,13 +294,13 @@ static void start(struct viewer *v)
 	viewer_pull(v);
 }
 
-void viewer_open(struct exchange *x, struct audience *a, uint32_t taken) { start(create(x, a, false, taken)); }
+void viewer_open(struct exchange *x, struct seat *seat) { start(create(x, seat, false)); }
 
-void viewer_open_frames(struct exchange *x, struct audience *a) { start(create(x, a, true, 0)); }
+void viewer_open_frames(struct exchange *x, struct seat *seat) { start(create(x, seat, true)); }
 
-void viewer_open_held(struct exchange *x, struct audience *a, uint64_t hold_ms, span content_type)
+void viewer_open_held(struct exchange *x, struct seat *seat, uint64_t hold_ms, span content_type)
 {
-	struct viewer *v = create(x, a, true, 0);
+	struct viewer *v = create(x, seat, true);
 	if (!v)
 		return;
 	v->is_held = true;

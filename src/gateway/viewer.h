@@ -20,17 +20,16 @@ struct viewer {
 	int told_queue;
 };
 
-/* Begins the answer with `taken` events already seen and takes over the exchange; the audience has admitted it. Out of
- * memory: answers 503. */
-void viewer_open(struct exchange *x, struct audience *a, uint32_t taken);
+/* Begins the answer and takes over the exchange and the seat, to which it was admitted. Out of memory: answers 503. */
+void viewer_open(struct exchange *x, struct seat *seat);
 
 /* The same for the upstream's own frames, from the beginning. */
-void viewer_open_frames(struct exchange *x, struct audience *a);
+void viewer_open_frames(struct exchange *x, struct seat *seat);
 
 /* The client whose request started a passthrough stream, on the stream's home. The status line is held until an event
  * with meaning came or hold_ms are over, so that a failure before it is a real HTTP error. The exchange has the
  * upstream's fields already, but for its Content-Type. */
-void viewer_open_held(struct exchange *x, struct audience *a, uint64_t hold_ms, span content_type);
+void viewer_open_held(struct exchange *x, struct seat *seat, uint64_t hold_ms, span content_type);
 
 /* Puts what is due and fits. The last word ends the viewer. */
 void viewer_pull(struct viewer *v);

@@ -10,16 +10,16 @@
  *    nothing is read.
  *
  * Reading cannot be begun in the middle, since a reader's state is the sum of all events before it: a viewer that comes
- * back passes what it has seen. */
+ * back passes what it has seen, and can come back only while the journal still has its first frame. */
 #include "stream/retell.h"
 
 #include "sse/print.h"
 
-void retell_open(struct retell *r, struct journal *j, const struct dialect *dialect,
+void retell_open(struct retell *r, struct cursor *from, const struct dialect *dialect,
                  const struct dialect_text_rules *rules, bool json)
 {
-	*r = (struct retell){.next = 1, .json = json};
-	cursor_open(&r->cursor, j, 1);
+	CHECK(from->next == 1);
+	*r = (struct retell){.next = 1, .json = json, .cursor = cursor_take(from)};
 	sse_init(&r->sse, dialect->syntax, 0);
 	reader_init(&r->reader, dialect, rules, 1);
 }

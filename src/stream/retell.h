@@ -19,8 +19,9 @@ struct retell {
 	bool text_after_cr, reasoning_after_cr;
 };
 
-/* Takes a hold on the journal. dialect and rules: those of its generation, a loan. json: as there. */
-void retell_open(struct retell *r, struct journal *j, const struct dialect *dialect,
+/* Takes over the cursor, which stands at the journal's event 1. dialect and rules: those of its generation, a loan. json:
+ * as there. */
+void retell_open(struct retell *r, struct cursor *from, const struct dialect *dialect,
                  const struct dialect_text_rules *rules, bool json);
 void retell_close(struct retell *r);
 

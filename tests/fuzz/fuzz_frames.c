@@ -66,7 +66,8 @@ static void check_told(const struct choice *c, struct journal *frames, struct jo
 	struct cursor cursor;
 	enum journal_kind kind, other_kind;
 	span told, kept;
-	retell_open(&r, frames, c->dialect, &no_words, c->json);
+	cursor_open(&cursor, frames, 1);
+	retell_open(&r, &cursor, c->dialect, &no_words, c->json);
 	cursor_open(&cursor, text, 1);
 	while (cursor_read(&cursor, &kind, &kept)) {
 		CHECK(retell_read(&r, &other_kind, &told));

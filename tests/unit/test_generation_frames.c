@@ -130,10 +130,12 @@ static void print_frames(const struct play *p, struct buf *out)
 static void print_retold(const struct play *p, const struct row *row, struct buf *out)
 {
 	struct retell r;
+	struct cursor c;
 	struct generation_rules rules = play_rules(row->dialect);
 	enum journal_kind kind;
 	span text;
-	retell_open(&r, p->journal, row->dialect, &rules.text, false);
+	cursor_open(&c, p->journal, 1);
+	retell_open(&r, &c, row->dialect, &rules.text, false);
 	while (retell_read(&r, &kind, &text)) {
 		buf_put(out, kind == JOURNAL_REASONING ? SPAN("{") : SPAN(""));
 		buf_put(out, text);

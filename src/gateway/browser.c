@@ -126,7 +126,7 @@ static void run(struct errand *e)
 {
 	struct start *s = (struct start *)e;
 	struct stream *stream = find_by_key(s);
-	if (!stream && worker_is_full(e->to))
+	if (!stream && worker_refuses(e->to))
 		return;
 	if (!stream && s->is_asked)
 		stream = begin(s);
@@ -209,7 +209,7 @@ static struct worker *home_of_key(const struct start *s)
 static bool prepare(struct start *s)
 {
 	struct errand *e = &s->errand;
-	if (!put_names(s) || (!s->key.p && worker_is_full(e->from)))
+	if (!put_names(s) || (!s->key.p && worker_refuses(e->from)))
 		return false;
 	if (s->key.p)
 		e->to = home_of_key(s);

@@ -11,9 +11,11 @@ struct budget {
 	/* A walk past all workers, while `walking`. */
 	atomic_bool walking;
 	struct letter letter;
-	unsigned to_visit;
+	unsigned step;        /* of the order of giving way … */
+	unsigned to_visit;    /* … and workers that have not taken it */
 	uint64_t largest;     /* live stream that was met, in bytes … */
 	struct worker *where; /* … and whose */
+	atomic_uint_least64_t looked_ms; /* when the last walk began */
 };
 
 /* Takes account of what the stream's journal has grown by; it, or a larger one, may be ended overloaded by that. */
@@ -26,6 +28,8 @@ void budget_dropped(struct stream *s);
 
 /* New work would not fit: 95 % are in use, and not by kept streams, which can go. */
 bool budget_is_tight(const struct worker *w);
+/* So that it may fit after all: at once, if this worker can do it, else perhaps in some turns. */
+void budget_make_room(struct worker *w);
 
 /* Of all workers. */
 uint64_t budget_bytes(const struct crew *crew);

@@ -125,7 +125,7 @@ static void begin(struct pipe *p)
 
 static bool has_room(struct worker *w, struct exchange *x, const struct route *route)
 {
-	if (!worker_is_full(w))
+	if (!worker_refuses(w))
 		return true;
 	bool draining = worker_is_draining(w);
 	pipe_refuse(x, recognise_dialect(route, x), draining ? CAUSE_SHUTDOWN : CAUSE_OVERLOADED, draining

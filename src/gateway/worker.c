@@ -99,6 +99,13 @@ bool worker_is_full(const struct worker *w)
 		|| quota_is_full(&w->crew->streams, w->config->limits.streams);
 }
 
+bool worker_refuses(struct worker *w)
+{
+	if (budget_is_tight(w))
+		budget_make_room(w);
+	return worker_is_full(w);
+}
+
 static void warm_names(struct worker *w)
 {
 	for (size_t i = 0; i < w->config->routes; i++)

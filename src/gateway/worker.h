@@ -81,5 +81,7 @@ bool worker_is_draining(const struct worker *w);
 
 /* New work is refused for now: draining, over limits.streams, or too little memory. */
 bool worker_is_full(const struct worker *w);
+/* The same, asked on behalf of new work: room is made for it first, if that can be. */
+bool worker_refuses(struct worker *w);
 
 #endif

@@ -441,6 +441,7 @@ def test_limits_hold_for_all_workers_together(crew_with, up):
 
 
 PIECE = "x" * 60_000
+LUMP = "y" * 200_000  # a viewer that does not read is still at it when everyone else has it
 
 
 def fill(crew, up, worker, pieces):
@@ -472,15 +473,65 @@ def test_E8_what_another_worker_keeps_gives_way(crew_with, up):
     assert crew.count("streams_ended_total", cause="overloaded") == 0
 
 
+@check
+def test_a_viewer_of_another_worker_keeps_what_it_has_not_taken(crew_with, up):
+    crew = crew_with("memory: 1MiB", "grace: never")
+    viewer = fill(crew, up, 1, 1)
+    foreign = crew.on(0).ask("/text?prompt=hi", headers={"Last-Event-ID": f"{viewer.id}.1"})
+    for n in range(2, 41):  # more than twice the memory
+        up.event(PIECE)
+        viewer.expect(PIECE, id=n)
+        foreign.expect(PIECE, id=n)
+    crew.on(0).ask("/text?prompt=hi", headers={"Last-Event-ID": f"{viewer.id}.1"}).expect_last_word("forgotten")
+    assert crew.count("joined_foreign_total") == 1
+    up.done().end()
+    viewer.expect_last_word("finished", events=40)
+    foreign.before = [PIECE]
+    foreign.expect_last_word("finished", events=40)
+
+
+def stay_behind(crew, viewer):
+    """A second viewer of that stream, which takes nothing for now."""
+    return crew.gateway.viewer().connect(buffer=4096).ask(f"/streams/{viewer.id}").expect_stream()
+
+
+def test_E8_what_viewers_of_another_worker_have_taken_gives_way(crew_with, up):
+    crew = crew_with("memory: 1MiB", "grace: never")
+    read = fill(crew, up, 1, 9)
+    little = crew.begin(up, 0)
+    slow = stay_behind(crew, little)
+    up.event(LUMP)
+    little.expect(LUMP, id=2)
+    for n in range(3, 11):
+        up.event(PIECE)
+        little.expect(PIECE, id=n)
+    wait_until(lambda: journal_bytes(crew) <= 1 << 20, "the other worker to give")
+    crew.gateway.viewer().ask("/text?prompt=hi", headers={"Last-Event-ID": f"{read.id}.0"}).expect_last_word("forgotten")
+    up.done().end()
+    for viewer in (little, slow):
+        viewer.expect_end("finished", events=10)
+    assert crew.count("streams_ended_total", cause="overloaded") == 0
+
+
 def test_E8_the_largest_live_stream_is_found_on_any_worker(crew_with, up):
     crew = crew_with("memory: 1MiB", "grace: never")
-    large = fill(crew, up, 1, 10)
+    large = crew.begin(up, 1)
     large_exchange = up.exchanges[-1]
-    little = fill(crew, up, 0, 7)
+    slow = [stay_behind(crew, large)]  # or else what was taken would give way
+    for n, piece in enumerate([LUMP, *[PIECE] * 6], 2):
+        up.event(piece)
+        large.expect(piece, id=n)
+    little = crew.begin(up, 0)
+    slow.append(stay_behind(crew, little))
+    for n, piece in enumerate([LUMP, *[PIECE] * 4], 2):
+        up.event(piece)
+        little.expect(piece, id=n)
     up.event(PIECE)  # one too many, for the worker of the little one
     large.expect_last_word("overloaded")
     large_exchange.expect_gone()
-    little.expect(PIECE, id=8)
+    little.expect(PIECE, id=7)
+    slow[0].expect_end("overloaded", events=8)
     up.done().end()
     little.expect_last_word("finished")
+    slow[1].expect_end("finished", events=7)
     wait_until(lambda: journal_bytes(crew) <= 1 << 20, "the memory to come back")

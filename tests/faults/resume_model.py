@@ -14,9 +14,10 @@ oracle (resume_oracle.py). What must hold:
 - the upstreams counted as many requests as streams were started, and the gateway as many resumes of each kind as there were
 - with several workers: at least 30 % of those who read came to a worker that is not the stream's home
 
-What is dropped when cannot be told from outside, so there are four gateways: one that keeps everything; two (`keep: 0`, and a
-short `keep`) whose streams may be either until they are seen to be gone; and one with little memory, where the oldest go
-first, none of the youngest, and what is gone stays gone.
+What is dropped when cannot be told from outside, so there are five gateways: one that keeps everything; two (`keep: 0`, and a
+short `keep`) whose streams may be either until they are seen to be gone; and two with little memory. In one the oldest streams
+go first, none of the youngest, and what is gone stays gone. In the other, live streams grow far beyond it: their beginnings go
+in the same way, whoever is present reads all of it, and none of them is ended for it.
 
 --break lets viewers see what a wrong gateway would send. Then this must exit with 1.
 """
@@ -350,7 +351,7 @@ def is_forgotten(status, body):
     return status == 200 and b"event: failed\n" in body and b'"cause":"forgotten"' in body and b"event: close" not in body
 
 
-# The four houses.
+# The five houses.
 
 async def crowd(house, resumes, seed):
     """Everything is kept. A third of the resumes each for streams of one viewer, of two, and of a hundred."""
@@ -434,6 +435,50 @@ async def look_back(house, sealed, index, gone, rng):
     house.went_on += 1
 
 
+async def flood(house, resumes, seed):
+    """Little memory, and live streams that are longer. Those who follow read all of it, those who come back what is left."""
+    rng, number = random.Random(seed), 0
+    while house.resumes < resumes:
+        number += 1
+        stream = Stream(house, number, rng.random(), rng.randint(1, 3))
+        await stream.begin()
+        gone = -1
+        for _ in range(40):
+            stream.send(8, size=8000)
+            await asyncio.gather(*[viewer.until_place(len(stream.oracle.events)) for viewer in stream.viewers])
+            if rng.random() < 0.3:
+                await stream.turn()
+            else:
+                gone = await look_upstream(house, stream, gone, rng)
+        await stream.end("done")
+        for _ in range(5):
+            gone = await look_upstream(house, stream, gone, rng)
+
+
+async def look_upstream(house, stream, gone, rng):
+    """gone: the last place that was forgotten. Half the memory is left to the only live stream, whatever lies beside it."""
+    oracle = stream.oracle
+    place = max(0, len(oracle.events) - 1 - int(rng.expovariate(1 / 50)))
+    link = await house.ask(oracle, stream.target, place, headers=[f"Last-Event-ID: {oracle.id}.{place}"])
+    await link.until(lambda: link.has_begun, "the first block")
+    if not link.is_of_no_stream:
+        demand(place > gone, f"{place} was forgotten, or a later place, and now it is there")
+        stream.check_place(link, place)
+        await link.until_place(oracle.seen)
+        house.count["goes on"] += 1
+        house.readers += 1
+        stream.went_on(link)
+    else:
+        await link.until(lambda: link.response.end, "the end")
+        demand(is_forgotten(link.response.status, bytes(link.response.body)), f"neither there nor forgotten: {link.story()}")
+        left = sum(len(data.encode()) for _, data in oracle.events[place:])
+        demand(left > house.memory // 2, f"place {place} is forgotten, but only {left} bytes are behind it")
+        house.count["forgotten"] += 1
+        gone = max(gone, place)
+    link.leave(False)
+    return gone
+
+
 def home_of(id):
     """The last 8 of an id's 132 bits name the worker that is its home."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -484,10 +529,11 @@ def check_all(houses, options):
 
 async def play_all(options):
     houses = [
-        (House("crowd", "1h", 1024 * MIB, options), crowd, options.resumes * 82 // 100),
+        (House("crowd", "1h", 1024 * MIB, options), crowd, options.resumes * 79 // 100),
         (House("keep: 0", "0", 256 * MIB, options), short, options.resumes * 4 // 100),
         (House("keep: 300ms", "300ms", 256 * MIB, options), short, options.resumes * 4 // 100),
         (House("memory", "1h", MIB, options), tight, options.resumes * 10 // 100),
+        (House("memory, live", "1h", MIB, options), flood, options.resumes * 3 // 100),
     ]
     wrong = []
     for house, play, resumes in houses:

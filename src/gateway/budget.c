@@ -32,7 +32,16 @@ enum { LOOK_AGAIN_MS = 100 };
 
 static uint64_t limit(const struct worker *w) { return w->config->memory_bytes ? w->config->memory_bytes : UINT64_MAX; }
 
-static uint64_t live(const struct crew *crew) { return atomic_load_explicit(&crew->budget.live, memory_order_relaxed); }
+uint64_t budget_body_bytes(const struct crew *crew)
+{
+	return atomic_load_explicit(&crew->budget.bodies, memory_order_relaxed);
+}
+
+static uint64_t live(const struct crew *crew)
+{
+	return atomic_load_explicit(&crew->budget.live, memory_order_relaxed) + budget_body_bytes(crew);
+}
+
 static uint64_t kept(const struct crew *crew) { return atomic_load_explicit(&crew->budget.kept, memory_order_relaxed); }
 
 uint64_t budget_bytes(const struct crew *crew) { return live(crew) + kept(crew); }
@@ -201,6 +210,13 @@ void budget_grew(struct stream *s)
 	if (s->viewers && budget_is_tight(w) && !is_over(w))
 		give_beginning(s);
 	budget_make_room(w);
+}
+
+void budget_body(struct crew *crew, size_t *counted, size_t bytes)
+{
+	if (bytes != *counted)
+		atomic_fetch_add_explicit(&crew->budget.bodies, (uint64_t)bytes - *counted, memory_order_relaxed);
+	*counted = bytes;
 }
 
 void budget_sealed(struct stream *s)

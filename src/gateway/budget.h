@@ -7,6 +7,7 @@
 /* Part of the crew. */
 struct budget {
 	atomic_uint_least64_t live, kept; /* bytes of journals: of live streams, and of those on the shelves */
+	atomic_uint_least64_t bodies;     /* … and of request bodies that are kept; they cannot give way */
 
 	/* A walk past all workers, while `walking`. */
 	atomic_bool walking;
@@ -31,7 +32,11 @@ bool budget_is_tight(const struct worker *w);
 /* So that it may fit after all: at once, if this worker can do it, else perhaps in some turns. */
 void budget_make_room(struct worker *w);
 
-/* Of all workers. */
+/* A request body that is kept has changed its length; *counted is the length that the budget knows of. */
+void budget_body(struct crew *crew, size_t *counted, size_t bytes);
+
+/* Of all workers: all together, and those of kept request bodies. */
 uint64_t budget_bytes(const struct crew *crew);
+uint64_t budget_body_bytes(const struct crew *crew);
 
 #endif

@@ -94,13 +94,21 @@ void forward_put_target(const struct route *route, const struct upstream *u, con
 	}
 }
 
-void forward_answer_fields(struct exchange *x, const struct http_head *head, bool with_type)
+/* Said by gateway/viewer; of an upstream that is a lastword too the last two would name another stream. */
+static bool is_the_viewers(span name)
+{
+	return span_is_nocase(name, "cache-control") || span_is_nocase(name, "x-accel-buffering") ||
+	       span_is_nocase(name, "lastword-stream") || span_is_nocase(name, "lastword-data");
+}
+
+void forward_answer_fields(struct exchange *x, const struct http_head *head, enum forward_fields which)
 {
 	for (size_t i = 0; i < head->fields_n; i++) {
 		char name[128];
 		const struct http_field *f = &head->fields[i];
 		if (is_ours(f->name) || headers_is_hop_by_hop(head, f->name) || f->name.n >= sizeof name ||
-		    (!with_type && span_is_nocase(f->name, "content-type")))
+		    (which != FORWARD_ALL && span_is_nocase(f->name, "content-type")) ||
+		    (which == FORWARD_STREAM && is_the_viewers(f->name)))
 			continue;
 		snprintf(name, sizeof name, "%.*s", SPAN_ARG(f->name));
 		exchange_field(x, name, f->value);

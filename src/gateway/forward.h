@@ -13,7 +13,9 @@ void forward_put_fields(const struct route *route, const struct dialect *d, cons
 /* What the client says of who it is: to tell callers apart. */
 void forward_put_credentials(const struct http_head *head, struct buf *out);
 
-/* The answer's fields, given to the exchange; all but Content-Type when that waits. */
-void forward_answer_fields(struct exchange *x, const struct http_head *head, bool with_type);
+/* The answer's fields, given to the exchange: all; without Content-Type, which waits until it is known what the answer is; or
+ * for a stream, whose viewer says for itself what streams need. */
+enum forward_fields { FORWARD_ALL, FORWARD_UNTYPED, FORWARD_STREAM };
+void forward_answer_fields(struct exchange *x, const struct http_head *head, enum forward_fields which);
 
 #endif

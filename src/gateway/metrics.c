@@ -164,7 +164,7 @@ static void routes(struct buf *out, struct metrics *m, const struct labels *l)
 		}
 }
 
-void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l, uint64_t journal_bytes)
+void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l, const struct memory_bytes *memory)
 {
 	static const char *const results[] = {"live", "kept", "forgotten", "ended"}, *const ways[] = {"id", "key", "retry"},
 		*const ends[] = {"clean", "cut"};
@@ -183,7 +183,8 @@ void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l,
 	one(out, "events_unwatched_total", "counter", "Events generated while nobody watched.", m->events_unwatched);
 	labelled(out, "piped_total", "Answers passed on unjudged, by how they ended.", "end", ends, m->piped, PIPED_ENDS);
 	family(out, "memory_bytes", "gauge", "Memory that grows with use.");
-	buf_printf(out, "lastword_memory_bytes{kind=\"journal\"} %" PRIu64 "\n", journal_bytes);
+	buf_printf(out, "lastword_memory_bytes{kind=\"journal\"} %" PRIu64 "\n", memory->journal);
+	buf_printf(out, "lastword_memory_bytes{kind=\"body\"} %" PRIu64 "\n", memory->body);
 	histogram(out, "first_event_seconds", "From a stream's start to its first event with meaning.", &m->first_event);
 	histogram(out, "added_latency_seconds", "From an event's arrival to its writing to the viewers that were ready.",
 		&m->added_latency);

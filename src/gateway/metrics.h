@@ -53,7 +53,12 @@ struct route_metrics *metrics_route(struct metrics *m, size_t index);
 void metrics_observe(struct histogram *h, double seconds);
 void metrics_add(struct metrics *sum, const struct metrics *m);
 
+/* What the budget knows of. */
+struct memory_bytes {
+	uint64_t journal, body;
+};
+
 /* Prometheus text. sum: of all workers. */
-void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l, uint64_t journal_bytes);
+void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l, const struct memory_bytes *memory);
 
 #endif

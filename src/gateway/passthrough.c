@@ -19,6 +19,7 @@
 static void keep_no_more(struct pipe *p)
 {
 	buf_finish(&p->kept);
+	pipe_count_kept(p);
 	p->keeps = false;
 }
 
@@ -30,6 +31,7 @@ static void on_request_body(void *owner, span piece)
 		EVP_DigestUpdate(p->digest, piece.p, piece.n);
 	if (p->keeps)
 		buf_put(&p->kept, piece);
+	pipe_count_kept(p);
 	if (p->waits)
 		return;
 	if (p->keeps && (p->kept.failed || p->kept.n > p->config->retry_body_bytes))
@@ -47,6 +49,7 @@ static void merge(struct pipe *p)
 	if (json_merge(&merged, buf_span(&p->kept), span_str(p->route->request))) {
 		buf_finish(&p->kept);
 		p->kept = merged;
+		pipe_count_kept(p);
 		asking_finish(&p->asking);
 		asking_init(&p->asking);
 		asking_read(&p->asking, buf_span(&merged), false);

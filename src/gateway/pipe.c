@@ -19,6 +19,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/budget.h"
+#include "gateway/crew.h"
 #include "gateway/forward.h"
 #include "gateway/stream.h"
 #include "gateway/viewer.h"
@@ -26,12 +28,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void pipe_count_kept(struct pipe *p) { budget_body(p->worker->crew, &p->counted, p->kept.n); }
+
 static void free_pipe(void *memory)
 {
 	struct pipe *p = memory;
 	ahead_destroy(p->ahead);
 	asking_finish(&p->asking);
 	buf_finish(&p->kept);
+	pipe_count_kept(p);
 	EVP_MD_CTX_free(p->digest);
 	buf_finish(&p->key.scope);
 	config_drop(p->config);
@@ -190,6 +195,7 @@ static void begin_pipe(struct pipe *p, int status, const char *content_type, int
 {
 	p->begun = true;
 	buf_finish(&p->kept);
+	pipe_count_kept(p);
 	exchange_begin(p->exchange, status, content_type, length);
 }
 
@@ -256,7 +262,8 @@ static void pass_on(struct pipe *p, const struct http_head *head)
 	}
 	if (p->exchange) {
 		p->length = length_of(p, head);
-		forward_answer_fields(p->exchange, head, what == RECOGNISED_PIPE);
+		forward_answer_fields(p->exchange, head, what == RECOGNISED_PIPE ? FORWARD_ALL : what == RECOGNISED_STREAM
+			? FORWARD_STREAM : FORWARD_UNTYPED);
 	}
 	if (what == RECOGNISED_STREAM)
 		become_stream(p, head, (span){0});

@@ -24,6 +24,7 @@ struct pipe {
 	const struct dialect *dialect; /* NULL: not known */
 	struct asking asking;
 	struct buf kept;       /* the request's body so far, if keeps */
+	size_t counted;        /* bytes of it that the budget knows of */
 	bool keeps, merges, waits, has_body, body_whole; /* waits: the request is sent when its body is whole */
 	bool wants_stream;     /* known when the body is whole */
 	EVP_MD_CTX *digest;    /* attach_retries: of the body so far */
@@ -34,6 +35,9 @@ struct pipe {
 	int64_t length;        /* … and how long it is, or -1; when ahead */
 	bool begun;
 };
+
+/* After each change of `kept`. */
+void pipe_count_kept(struct pipe *p);
 
 /* Its clocks begin when it asks. */
 void pipe_init_clocks(struct pipe *p);

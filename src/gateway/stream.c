@@ -37,6 +37,7 @@ static void release(struct stream *s)
 	task_cancel(&s->worker->loop, &s->wake);
 	audience_finish(&s->own);
 	run_finish(&s->run);
+	budget_body(s->worker->crew, &s->counted_body, 0);
 	loop_free_later(&s->worker->loop, s, free_stream);
 }
 
@@ -145,8 +146,10 @@ static void count(struct stream *s)
 	struct metrics *m = &s->worker->metrics;
 	struct last_word tally;
 	uint32_t now = journal_count(s->face->journal), fresh = now - s->counted;
-	if (s->run.began_ns && !s->counted && fresh)
+	if (s->run.began_ns && !s->began && fresh) {
+		s->began = true;
 		metrics_observe(&m->first_event, (double)(s->run.began_ns - s->run.started_ns) / 1e9);
+	}
 	journal_tally(s->face->journal, &tally);
 	m->events += fresh;
 	m->event_bytes += tally.bytes - s->counted_bytes;
@@ -168,10 +171,16 @@ static void show_queue(struct stream *s)
 	atomic_store_explicit(&s->face->queue, queue, memory_order_relaxed);
 }
 
+static void count_body(struct stream *s)
+{
+	budget_body(s->worker->crew, &s->counted_body, run_kept_bytes(&s->run));
+}
+
 static void on_change(void *owner)
 {
 	struct stream *s = owner;
 	count(s);
+	count_body(s);
 	show_queue(s);
 	task_queue(&s->worker->loop, &s->wake);
 	if (!s->generation.ended)
@@ -234,6 +243,7 @@ struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
 			plan->started_ns, plan->connected_ns});
 	else
 		run_start(&s->run, w->pool, plan->request, plan->part, plan->config->retry_body_bytes);
+	count_body(s);
 	if (s->generation.ended)
 		task_queue(&w->loop, &s->wake);
 	if (plan->config->first_viewer_ms)

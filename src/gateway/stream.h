@@ -27,6 +27,8 @@ struct stream {
 	uint64_t counted_memory;  /* that the budget knows of */
 	bool gives_way;           /* the budget ended it */
 	uint64_t unwatched;
+	bool began;               /* … and that it began */
+	size_t counted_body;      /* of the request, that the budget knows of */
 	char peer[64];            /* who started it, for the log */
 };
 

@@ -80,6 +80,8 @@ static void look(struct run *r)
 	if (r->generation->ended) {
 		if (!r->ended_ns)
 			r->ended_ns = clock_ns();
+		if (r->generation->began && !r->began_ns)
+			r->began_ns = r->ended_ns;
 		stop(r);
 	} else
 		wind_clocks(r);
@@ -279,5 +281,7 @@ int64_t run_idle_ms(const struct run *r)
 	bool idles = r->phase == RUN_READS && r->clock.set;
 	return idles ? (int64_t)(r->route->idle_ms + clock_ms() - r->clock.due_ms) : -1;
 }
+
+size_t run_kept_bytes(const struct run *r) { return r->spare ? r->spare->body.n : 0; }
 
 void run_finish(struct run *r) { stop(r); }

@@ -50,6 +50,9 @@ void run_end(struct run *r, enum cause cause, const char *detail);
 /* ms since the event that last fed `idle`; -1 while that clock does not run. */
 int64_t run_idle_ms(const struct run *r);
 
+/* Bytes of the request body that is kept for the next upstream. */
+size_t run_kept_bytes(const struct run *r);
+
 /* Before the memory goes. A generation that has not ended stays as it is. */
 void run_finish(struct run *r);
 

@@ -55,12 +55,15 @@ def test_a_good_answer_is_the_upstreams_bytes(chat):
     up, viewer, request = chat
     assert request.body == CHAT
     frames = ": hello\n\n" + ROLE + "id: 7\nretry: 3\n" + chunk("Héllo") + chunk(" 🌍") + STOP + DONE
-    up.head(type="text/event-stream; charset=utf-8", headers=["x-request-id: r1"]).send(frames).end()
+    up.head(type="text/event-stream; charset=utf-8", headers=["x-request-id: r1", "Cache-Control: max-age=9", "X-Accel-Buffering: yes",
+                                                              "Lastword-Stream: another", "Lastword-Data: json"]).send(frames).end()
     response = wait_end(viewer)
     assert (response.status, response.end, body_of(viewer)) == (200, CLEAN, frames)
     assert response.header("Content-Type") == "text/event-stream; charset=utf-8"
     assert response.header("x-request-id") == "r1"
-    assert response.header("Lastword-Stream")
+    assert response.header("Cache-Control") == "no-cache, no-transform"
+    assert response.header("X-Accel-Buffering") == "no"
+    assert len(response.header("Lastword-Stream")) == 22
     assert response.header("Lastword-Data") is None
     assert response.header("Connection") is None
 
@@ -304,6 +307,16 @@ def list_of(first, second, options=""):
     return route("/v1/*", first.url, options).replace(f"'{first.url}'", f"['{first.url}', '{second.url}']")
 
 
+def test_the_first_event_of_a_passthrough_stream_is_timed(gateway_with, up):
+    gateway = gateway_with("", route("/v1/*", up.url))
+    viewer = ask(gateway.viewer())
+    up.expect_request()
+    up.head().send(ROLE)
+    up.send(chunk("a") + STOP + DONE).end()
+    wait_end(viewer)
+    assert gateway.metric("lastword_first_event_seconds_count") == 1
+
+
 class TestLists:
     """A list of upstreams is tried in order before the first event."""
 
@@ -325,6 +338,20 @@ class TestLists:
         assert up.expect_request().body == CHAT
         up.answer("{}", status=503)
         assert wait_end(viewer).status == 503
+        first.close()
+
+    def test_the_body_that_is_kept_counts_as_memory(self, gateway_with, up):
+        first = Upstream()
+        gateway = gateway_with("", list_of(first, up, "retry_on: [503]"))
+        body = b'{"stream":true,"pad":"' + b"x" * 5000 + b'"}'
+        viewer = ask(gateway.viewer(), body=body)
+        first.expect_request()
+        assert gateway.metric("lastword_memory_bytes", kind="body") == len(body)
+        first.head().send(chunk("a"))
+        wait_body(viewer, chunk("a"))
+        assert gateway.metric("lastword_memory_bytes", kind="body") == 0
+        first.send(STOP + DONE).end()
+        wait_end(viewer)
         first.close()
 
     def test_never_once_one_has_answered(self, gateway_with, up):
@@ -371,6 +398,7 @@ class TestListsOfBrowserRoutes:
         up.expect_request()
         up.answer("{}", status=503)
         assert viewer.expect_last_word("status")["upstream_status"] == 503
+        assert gateway.metric("lastword_memory_bytes", kind="body") == 0
         again = gateway.viewer().watch("/text?prompt=y")
         first.expect_request()
         first.head().cut()

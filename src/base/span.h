@@ -47,4 +47,13 @@ static inline size_t span_find(span s, char c)
 	return at ? (size_t)(at - s.p) : s.n;
 }
 
+/* A list with that separator between its parts, such as a query's with '&', has this part. */
+static inline bool span_lists(span list, char separator, span part)
+{
+	for (; list.n; list = span_from(list, span_find(list, separator) + 1))
+		if (span_eq(span_first(list, span_find(list, separator)), part))
+			return true;
+	return false;
+}
+
 #endif

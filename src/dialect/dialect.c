@@ -86,17 +86,9 @@ struct dialect_guess dialect_by_path(span path)
 	return guess(NULL);
 }
 
-static bool has_query(span query, span wanted)
-{
-	for (; query.n; query = span_from(query, span_find(query, '&') + 1))
-		if (span_eq(span_first(query, span_find(query, '&')), wanted))
-			return true;
-	return wanted.n == 0;
-}
-
 bool dialect_wants_stream(const struct dialect *d, span path, span query, int says)
 {
-	if (!has_query(query, d->query))
+	if (d->query.n && !span_lists(query, '&', d->query))
 		return false;
 	if (d->stream_path)
 		return ends_with(path, span_str(d->stream_path));

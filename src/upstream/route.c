@@ -1,14 +1,6 @@
 /* What follows from a route's values alone. */
 #include "upstream/route.h"
 
-static bool has_part(span query, span part)
-{
-	for (; query.n; query = span_from(query, span_find(query, '&') + 1))
-		if (span_eq(span_first(query, span_find(query, '&')), part))
-			return true;
-	return false;
-}
-
 void upstream_put_target(const struct upstream *u, span part, struct buf *out)
 {
 	if (u->is_model) {
@@ -20,7 +12,7 @@ void upstream_put_target(const struct upstream *u, span part, struct buf *out)
 		buf_put_byte(out, '?');
 		buf_put(out, u->url.query);
 	}
-	if (part.n && !has_part(u->url.query, part)) {
+	if (part.n && !span_lists(u->url.query, '&', part)) {
 		buf_put_byte(out, u->url.query.n ? '&' : '?');
 		buf_put(out, part);
 	}

@@ -1,9 +1,11 @@
 /* One byte stream over a socket, on libuv.
  *
- * Writing: conn_put gathers, and a task at the end of the turn tries one write; what the kernel does not take goes on
- * as the one uv_write in flight (libuv's try would ask first whether one is, which is known here), whose memory is the very buffer that was gathered, while new bytes gather in a second
- * one. Its request lives as long as the flight, because most conns never need one. A FIN is sent by shutdown(2): nothing
- * is in flight then, and libuv's would be a request of its own.
+ * Writing: conn_put gathers, and a task of the loop tries one send(2) at the end of the turn for each conn that was put
+ * to: all who put are done by then, and the thousand sends of a stream's viewers stand in one row, which keeps both
+ * their code and the kernel's warm. What the kernel does not take goes on as the one uv_write in flight (libuv's try
+ * would ask first whether one is, which is known here), whose memory is the very buffer that was gathered, while new
+ * bytes gather in a second one. Its request lives as long as the flight, because most conns never need one. A FIN is
+ * sent by shutdown(2): nothing is in flight then, and libuv's would be a request of its own.
  *
  * Reading: libuv 1.44 reports data followed by a reset as data and then UV_EOF. Whether a stream was cut by FIN or by
  * reset is evidence, so on UV_EOF the socket is asked itself. The kernel tells an error once, to whoever asks first;
@@ -45,15 +47,33 @@ struct conn {
 	struct buf plain;   /* with TLS: what was put, not encrypted yet */
 	struct buf out, flight;
 	size_t flight_left; /* bytes of flight that are not known to be taken */
-	struct task flush;
+	TAILQ_ENTRY(conn) link; /* among the loop's unsent, while it is_unsent */
 	int fd;             /* the handle's; -1 once it is closed */
 	int write_error;    /* libuv's; writing is over */
-	bool is_tcp, reading, read_over, in_flight, ended, wants_shutdown, closed;
+	bool is_unsent, is_tcp, reading, read_over, in_flight, ended, wants_shutdown, closed;
 	char peer[INET6_ADDRSTRLEN + 8];
 	bool peer_is_loopback;
 };
 
-static void flush(void *owner);
+static void send_all(void *owner);
+
+static void send_later(struct conn *c)
+{
+	if (c->is_unsent)
+		return;
+	c->is_unsent = true;
+	TAILQ_INSERT_TAIL(&c->loop->unsent, c, link);
+	task_queue(c->loop, &c->loop->send);
+}
+
+/* It is sent for now, or closed. */
+static void send_not(struct conn *c)
+{
+	if (!c->is_unsent)
+		return;
+	c->is_unsent = false;
+	TAILQ_REMOVE(&c->loop->unsent, c, link);
+}
 
 static void name_peer(struct conn *c)
 {
@@ -87,9 +107,10 @@ struct conn *conn_take_fd(struct loop *l, int fd, bool is_tcp)
 		return NULL;
 	}
 	c->loop = l;
+	if (!l->send.run)
+		task_init(&l->send, send_all, l);
 	c->is_tcp = is_tcp;
 	c->fd = fd;
-	task_init(&c->flush, flush, c);
 	int status = is_tcp ? uv_tcp_init(&l->uv, &c->tcp) : uv_pipe_init(&l->uv, &c->pipe, 0);
 	CHECK(status == 0);
 	c->handle.data = c;
@@ -156,7 +177,7 @@ static void take_ciphertext(struct conn *c, span in)
 		switch (tls_next(c->tls, plain, sizeof plain, &n)) {
 		case TLS_MORE:
 			if (c->out.n)
-				task_queue(c->loop, &c->flush);
+				send_later(c);
 			return;
 		case TLS_SECURED:
 			c->events->on_secured(c->owner);
@@ -242,7 +263,7 @@ static void on_written(uv_write_t *write, int status)
 	if (status != 0)
 		writing_failed(c, status);
 	else if (c->out.n || c->plain.n)
-		flush(c);
+		send_later(c);
 	else
 		drained(c);
 }
@@ -279,20 +300,19 @@ static void encrypt(struct conn *c)
 }
 
 /* How much the kernel takes at once, or libuv's word for why it takes nothing any more. */
-static ssize_t try_write(int fd, span bytes)
+static ssize_t try_send(int fd, span bytes)
 {
 	ssize_t n;
 	do
-		n = write(fd, bytes.p, bytes.n);
+		n = send(fd, bytes.p, bytes.n, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return n;
 	return errno == EAGAIN || errno == ENOBUFS ? 0 : uv_translate_sys_error(errno);
 }
 
-static void flush(void *owner)
+static void flush(struct conn *c)
 {
-	struct conn *c = owner;
 	if (c->closed || c->in_flight || c->write_error)
 		return;
 	if (c->tls && tls_is_secured(c->tls))
@@ -306,7 +326,7 @@ static void flush(void *owner)
 		drained(c);
 		return;
 	}
-	ssize_t taken = try_write(c->fd, buf_span(&c->out));
+	ssize_t taken = try_send(c->fd, buf_span(&c->out));
 	if (taken < 0)
 		writing_failed(c, (int)taken);
 	else if ((size_t)taken == c->out.n) {
@@ -316,6 +336,16 @@ static void flush(void *owner)
 		fly(c, (size_t)taken);
 }
 
+static void send_all(void *owner)
+{
+	struct loop *l = owner;
+	struct conn *c;
+	while ((c = TAILQ_FIRST(&l->unsent))) {
+		send_not(c);
+		flush(c);
+	}
+}
+
 struct buf *conn_room(struct conn *c, size_t more)
 {
 	if (c->closed || c->write_error)
@@ -323,7 +353,7 @@ struct buf *conn_room(struct conn *c, size_t more)
 	struct buf *out = c->tls ? &c->plain : &c->out;
 	if (!out->p)
 		*out = loop_borrow_buf(c->loop);
-	task_queue(c->loop, &c->flush);
+	send_later(c);
 	return buf_reserve(out, more) ? out : NULL;
 }
 
@@ -339,7 +369,7 @@ void conn_shutdown(struct conn *c)
 	if (c->closed || c->write_error)
 		return;
 	c->wants_shutdown = true;
-	task_queue(c->loop, &c->flush);
+	send_later(c);
 }
 
 static void set_option(int fd, int level, int option, int value)
@@ -376,7 +406,7 @@ void conn_close(struct conn *c)
 	if (c->closed)
 		return;
 	c->closed = true;
-	task_cancel(c->loop, &c->flush);
+	send_not(c);
 	uv_close(&c->handle, on_closed);
 	c->fd = -1;
 }

@@ -152,6 +152,7 @@ void loop_init(struct loop *l)
 	CHECK(uv_loop_init(&l->uv) == 0);
 	RB_INIT(&l->alarms);
 	TAILQ_INIT(&l->tasks);
+	TAILQ_INIT(&l->unsent);
 	uv_timer_init(&l->uv, &l->timer);
 	uv_prepare_init(&l->uv, &l->prepare);
 	uv_check_init(&l->uv, &l->check);
@@ -189,15 +190,23 @@ void loop_free_later(struct loop *l, void *p, void (*free_it)(void *p))
 	hurry(l);
 }
 
-struct buf loop_borrow_buf(struct loop *l) { return l->spares ? l->spare[--l->spares] : (struct buf){0}; }
+struct buf loop_borrow_buf(struct loop *l)
+{
+	if (!l->spares)
+		return (struct buf){0};
+	l->spare_bytes -= l->spare[--l->spares].cap;
+	return l->spare[l->spares];
+}
 
 void loop_return_buf(struct loop *l, struct buf *b)
 {
-	bool keep = b->p && b->cap <= LOOP_SPARE_BYTES && l->spares < LOOP_SPARES;
+	bool keep = b->p && b->cap <= LOOP_SPARE_BYTES && l->spares < LOOP_SPARES
+		&& l->spare_bytes + b->cap <= LOOP_SPARES_BYTES;
 	buf_clear(b);
-	if (keep)
+	if (keep) {
 		l->spare[l->spares++] = *b;
-	else
+		l->spare_bytes += b->cap;
+	} else
 		buf_finish(b);
 	*b = (struct buf){0};
 }

@@ -17,8 +17,9 @@
 
 enum {
 	LOOP_READ_BYTES = 64 * 1024,
-	LOOP_SPARES = 64,             /* buffers kept for their next use … */
-	LOOP_SPARE_BYTES = 16 * 1024, /* … unless they grew beyond this */
+	LOOP_SPARES = 1024,                /* buffers kept for their next use: so many conns write in one turn … */
+	LOOP_SPARE_BYTES = 16 * 1024,      /* … unless they grew beyond this … */
+	LOOP_SPARES_BYTES = 1024 * 1024,   /* … or this together */
 };
 
 /* Something to do at the end of this turn, once, however often it is asked for. */
@@ -56,7 +57,11 @@ struct loop {
 	bool hurrying, polling;
 	bool fired;           /* the timer, and nobody has set it since */
 	struct buf spare[LOOP_SPARES];
-	size_t spares;
+	size_t spares, spare_bytes;
+
+	/* For conn.c: those that were put to in this turn, and what sends for them at its end. */
+	TAILQ_HEAD(, conn) unsent;
+	struct task send;
 };
 
 void loop_init(struct loop *l);

@@ -1,7 +1,8 @@
 """Many viewers: one generation read by a thousand, and thousands that come back at once.
 
 Fan-out: the CPU time of an event that one viewer has read, beside the bare relay's, which carries as many events to as
-many clients from as many streams. What a gateway reads, judges and journals once, it spends on all of them together.
+many clients from as many streams, and beside the bare fan-out's, which is what a send for each event and viewer costs.
+What a gateway reads, judges and journals once, it spends on all of them together.
 
 Storm: all viewers of one stream, or of many, are cut off at once and come back spread over a second, as EventSource
 does after `retry: 1000`; the streams go on meanwhile. Each asks for its stream behind what it has read, and is back when
@@ -11,7 +12,7 @@ answer has no last word, or the upstream is asked more than once for a stream.
 
 from generator import RATE, load, pids_of, undisturbed
 from plot import disturbed, failed, floor_of, names, spread, table, values
-from proxies import ALL, Proxy
+from proxies import ALL, FAN, Proxy
 
 STORM_RATE = 2  # events/s of each stream: a viewer that is away for a second misses some
 STORM_WARM, STORM_BEHIND = 3, 3  # events of each stream, before and behind the storm
@@ -37,7 +38,7 @@ def journaled(contenders):
 
 
 def run_fanout(plan, results, contenders):
-    crowd = [ALL[0], *journaled(contenders)]
+    crowd = [ALL[0], FAN, *journaled(contenders)]
     for number in range(plan["rounds"]):
         at = number % len(crowd)
         for c in crowd[at:] + crowd[:at]:
@@ -51,18 +52,19 @@ def run_storm(plan, results, contenders):
                 results.take("storm", c.name, measure_storm, plan, c, streams, streams=streams, viewers=plan["storm"], round=number)
 
 
-def ratios(rows, who):
-    floor, found = floor_of(rows), []
+def ratios(rows, who, to):
+    found = []
     for number in sorted({r["round"] for r in rows}):
-        mine, its = values(rows, "cpu_us", who=who, round=number), values(rows, "cpu_us", who=floor, round=number)
+        mine, its = values(rows, "cpu_us", who=who, round=number), values(rows, "cpu_us", who=to, round=number)
         found += [m / i for m, i in zip(mine, its)]
     return found
 
 
 def fanout_tables(results):
     rows = [r for r in results["rows"] if r["what"] == "fanout"]
-    head = ["proxy", "CPU for each event of a viewer, µs", "× floor", "latency, p50 ms", "p99 ms"]
-    lines = [[who, spread(values(rows, "cpu_us", who=who), "{:.1f}"), spread(ratios(rows, who), "{:.2f}"),
+    head = ["proxy", "CPU for each event of a viewer, µs", "× floor", "× bare fan-out", "latency, p50 ms", "p99 ms"]
+    lines = [[who, spread(values(rows, "cpu_us", who=who), "{:.1f}"), spread(ratios(rows, who, floor_of(rows)), "{:.2f}"),
+              spread(ratios(rows, who, FAN.name), "{:.2f}"),
               *(spread([us / 1000 for us in values(rows, key, who=who)], "{:.1f}") for key in ("p50_us", "p99_us"))]
              for who in names(rows, "fanout")]
     timed = [f"- Runs take {results['plan']['seconds']} s after {results['plan']['warm']} s of warming."]

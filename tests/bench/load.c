@@ -3,7 +3,8 @@
  *
  * Five measurements, by the first word of the command line:
  *	pace	N streams × R events/s: CPU of the proxy for each event that a viewer reads, latency of each. With
- *		--viewers there are more of them than streams: those behind the first N join a stream by its id
+ *		--viewers there are more of them than streams: those behind the first N join a stream by its id,
+ *		or with --join-alike by the same request
  *	storm	N streams × R events/s and their viewers: all are cut off at once and come back within --spread-ms, each
  *		behind what it has read: how long until each has what it missed
  *	steps	an event on every stream, wait for all of them, the next: nothing is timed, so that a proxy runs the
@@ -317,7 +318,8 @@ static void read_options(int n, char **args)
 	static const struct option names[] = {
 		{"listen", 1, 0, 'l'}, {"to", 1, 0, 't'}, {"target", 1, 0, 'g'}, {"last-word", 1, 0, 'w'}, {"chat", 0, 0, 'c'},
 		{"streams", 1, 0, 's'}, {"rate", 1, 0, 'r'}, {"events", 1, 0, 'e'}, {"warm", 1, 0, 'm'}, {"payload", 1, 0, 'p'},
-		{"tick-us", 1, 0, 'u'}, {"pids", 1, 0, 'i'}, {"cpu", 1, 0, 'k'}, {"viewers", 1, 0, 'v'}, {"spread-ms", 1, 0, 'x'}, {0},
+		{"tick-us", 1, 0, 'u'}, {"pids", 1, 0, 'i'}, {"cpu", 1, 0, 'k'}, {"viewers", 1, 0, 'v'}, {"spread-ms", 1, 0, 'x'},
+		{"join-alike", 0, 0, 'j'}, {0},
 	};
 	for (int o; (o = getopt_long(n, args, "", names, NULL)) != -1;)
 		switch (o) {
@@ -335,6 +337,7 @@ static void read_options(int n, char **args)
 		case 'i': add_pids(optarg); break;
 		case 'k': pin(atoi(optarg)); break;
 		case 'v': plan.viewers = (unsigned)atoi(optarg); break;
+		case 'j': plan.join_alike = true; break;
 		case 'x': plan.spread_ms = (unsigned)atoi(optarg); break;
 		default: exit(2);
 		}

@@ -23,6 +23,7 @@ struct plan {
 	bool chat;                /* POST, and events as chat.completion.chunk */
 	unsigned streams, rate;   /* events/s of each stream */
 	unsigned viewers;         /* of all streams together, a multiple of them; 0: one of each */
+	bool join_alike;          /* those who join ask as the first did, and not for its stream by its id */
 	unsigned spread_ms;       /* over which a storm's viewers come back */
 	unsigned events, warm;    /* events of each stream; so many of them before the meter starts */
 	unsigned payload;         /* bytes behind "data: " in each event */
@@ -52,7 +53,7 @@ extern unsigned clients_begun, clients_ended; /* event 0 was read; the answer wa
 extern uint64_t events_read;
 void client_open(unsigned i);
 void client_ask(unsigned i);
-void client_join(unsigned i, unsigned other); /* another viewer of the stream that `other` reads, from its beginning */
+void client_join(unsigned i, unsigned other); /* one more viewer of the stream that `other` reads, from its beginning */
 void clients_close(void);
 
 /* A storm: all are cut off; each comes back behind what it has read, and is back when it has all that was sent before. */

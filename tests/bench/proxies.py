@@ -97,6 +97,10 @@ def relay(directory, port, upstream, slow):
     return [str(BUILD / "relay"), str(port), str(upstream)]
 
 
+def fan(directory, port, upstream, slow):
+    return [str(BUILD / "fan"), str(port), str(upstream)]
+
+
 def goproxy(directory, port, upstream, slow):
     return [str(BUILD / "goproxy"), str(port), str(upstream)]
 
@@ -126,6 +130,7 @@ class Contender:
 
 
 FLOOR = "relay (floor)"
+FAN = Contender("bare fan-out", fan, str(BUILD / "fan"), ["--join-alike"])
 CLOSE = ["--last-word", "event: close"]
 ALL = [
     Contender(FLOOR, relay, str(BUILD / "relay")),

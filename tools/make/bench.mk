@@ -9,7 +9,7 @@ build/bench/load: $(bench_load) tests/bench/load.h
 	@mkdir -p $(@D)
 	$(CC) $(bench_flags) -o $@ $(bench_load)
 
-build/bench/relay: tests/bench/relay.c
+build/bench/relay build/bench/fan: build/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(bench_flags) -o $@ $<
 
@@ -23,7 +23,7 @@ build/bench/goproxy: tests/bench/goproxy/main.go tests/bench/goproxy/go.mod
 bench_model := $(if $(findstring --only,$(ARGS)),$(findstring model,$(ARGS)),model)
 
 .PHONY: bench bench-programs
-bench-programs: $B/lastword build/bench/load build/bench/relay $(if $(shell command -v go),build/bench/goproxy)
+bench-programs: $B/lastword build/bench/load build/bench/relay build/bench/fan $(if $(shell command -v go),build/bench/goproxy)
 bench-programs: $(if $(bench_model),$B/lastword-model build/bench/llama-batched-bench model)
 
 bench: ## measure against a bare relay, nginx, HAProxy and a Go proxy, and llama.cpp (ARGS=--quick: some minutes)

@@ -1,25 +1,25 @@
-/* One byte stream over a socket, on libuv.
+/* One byte stream over a socket, read and written with recv(2) and send(2) when libuv's poll says that it can be. libuv's
+ * own streams are not used: 1.44 reports data followed by a reset as data and then an end, and whether a stream was cut
+ * by FIN or by reset is evidence.
  *
- * Writing: conn_put gathers, and a task of the loop tries one send(2) at the end of the turn for each conn that was put
- * to: all who put are done by then, and the thousand sends of a stream's viewers stand in one row, which keeps both
- * their code and the kernel's warm. What the kernel does not take goes on as the one uv_write in flight (libuv's try
- * would ask first whether one is, which is known here), whose memory is the very buffer that was gathered, while new
- * bytes gather in a second one. Its request lives as long as the flight, because most conns never need one. A FIN is
- * sent by shutdown(2): nothing is in flight then, and libuv's would be a request of its own.
+ * Reading: one recv for each time that the loop finds bytes, so that nobody waits for a peer that sends without end. The
+ * kernel tells an error once, to whoever asks first; if a send heard of the reset, the read will only see an end, so that
+ * is remembered.
  *
- * Reading: libuv 1.44 reports data followed by a reset as data and then UV_EOF. Whether a stream was cut by FIN or by
- * reset is evidence, so on UV_EOF the socket is asked itself. The kernel tells an error once, to whoever asks first;
- * if a write heard of the reset, the read will only see an end, so that is remembered.
+ * Writing: conn_put gathers, and a task of the loop makes one send at the end of the turn for each conn that was put to:
+ * all who put are done by then, and the thousand sends of a stream's viewers stand in one row, which keeps both their
+ * code and the kernel's warm. What the kernel does not take stays in `out` until the socket can be written to; what is
+ * put meanwhile comes behind it.
  *
- * TLS: what is put gathers as plaintext and is encrypted when the turn's write is made, so that many small puts are
+ * TLS: what is put gathers as plaintext and is encrypted when the turn's send is made, so that many small puts are
  * one record; what is read is decrypted on its way to the owner.
  *
  * Invariants
  * 1. on_end is called at most once with CONN_FIN and at most once with another end, which is the last; never after
  *    conn_close or conn_reset.
  * 2. No callback is called from inside a function of this file that the owner called.
- * 3. At most one uv_write is in flight; `flight` is its memory and is not touched before it is done.
- * 4. A failed write does not end the conn while reading is on: what the peer said before it broke is read first. */
+ * 3. While `is_stuck`, the kernel has taken less of `out` than it was given, and nothing is sent until it has room.
+ * 4. A failed send does not end the conn while reading is on: what the peer said before it broke is read first. */
 #include "net/conn.h"
 
 #include <arpa/inet.h>
@@ -34,28 +34,25 @@ enum { TLS_RECORD_BYTES = 16 * 1024, NOTSENT_BYTES = 16 * 1024, KEEPALIVE_IDLE_S
 	KEEPALIVE_PROBES = 3 };
 
 struct conn {
-	union {
-		uv_handle_t handle;
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	};
+	uv_poll_t poll;
 	struct loop *loop;
 	const struct conn_events *events;
 	void *owner;
 	struct tls *tls;    /* NULL: plain */
 	struct buf plain;   /* with TLS: what was put, not encrypted yet */
-	struct buf out, flight;
-	size_t flight_left; /* bytes of flight that are not known to be taken */
+	struct buf out;
+	size_t taken;       /* bytes of out that the kernel has */
 	TAILQ_ENTRY(conn) link; /* among the loop's unsent, while it is_unsent */
-	int fd;             /* the handle's; -1 once it is closed */
-	int write_error;    /* libuv's; writing is over */
-	bool is_unsent, is_tcp, reading, read_over, in_flight, ended, wants_shutdown, closed;
+	int fd;             /* -1 once it is closed */
+	int interest;       /* what is polled for: UV_READABLE, UV_WRITABLE */
+	int send_error;     /* errno's; sending is over */
+	bool is_unsent, is_stuck, is_tcp, reading, read_over, ended, wants_shutdown, closed;
 	char peer[INET6_ADDRSTRLEN + 8];
 	bool peer_is_loopback;
 };
 
-static void send_all(void *owner);
+static void flush(struct conn *c);
+static void send_all(void *loop);
 
 static void send_later(struct conn *c)
 {
@@ -75,13 +72,19 @@ static void send_not(struct conn *c)
 	TAILQ_REMOVE(&c->loop->unsent, c, link);
 }
 
+static void set_option(int fd, int level, int option, int value)
+{
+	/* Refusals (an old kernel, a socket that has just been reset) only cost the optimisation or the early notice. */
+	(void)!setsockopt(fd, level, option, &value, sizeof value);
+}
+
 static void name_peer(struct conn *c)
 {
 	struct sockaddr_storage a;
-	int n = sizeof a;
+	socklen_t n = sizeof a;
 	snprintf(c->peer, sizeof c->peer, "unix");
 	c->peer_is_loopback = true;
-	if (!c->is_tcp || uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &n) != 0)
+	if (!c->is_tcp || getpeername(c->fd, (struct sockaddr *)&a, &n) != 0)
 		return;
 	char ip[INET6_ADDRSTRLEN] = "";
 	if (a.ss_family == AF_INET) {
@@ -102,26 +105,19 @@ static void name_peer(struct conn *c)
 struct conn *conn_take_fd(struct loop *l, int fd, bool is_tcp)
 {
 	struct conn *c = calloc(1, sizeof *c);
-	if (!c) {
+	if (!c || uv_poll_init(&l->uv, &c->poll, fd) != 0) {
+		free(c);
 		close(fd);
 		return NULL;
 	}
+	c->poll.data = c;
 	c->loop = l;
-	if (!l->send.run)
-		task_init(&l->send, send_all, l);
 	c->is_tcp = is_tcp;
 	c->fd = fd;
-	int status = is_tcp ? uv_tcp_init(&l->uv, &c->tcp) : uv_pipe_init(&l->uv, &c->pipe, 0);
-	CHECK(status == 0);
-	c->handle.data = c;
-	status = is_tcp ? uv_tcp_open(&c->tcp, fd) : uv_pipe_open(&c->pipe, fd);
-	if (status != 0) {
-		close(fd);
-		conn_close(c);
-		return NULL;
-	}
+	if (!l->send.run)
+		task_init(&l->send, send_all, l);
 	if (is_tcp)
-		uv_tcp_nodelay(&c->tcp, 1);
+		set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	name_peer(c);
 	return c;
 }
@@ -132,39 +128,37 @@ void conn_set_owner(struct conn *c, const struct conn_events *events, void *owne
 	c->owner = owner;
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void poll_for_what_is_wanted(struct conn *c)
+{
+	int wanted = (c->reading ? UV_READABLE : 0) | (c->is_stuck ? UV_WRITABLE : 0);
+	if (c->closed || c->interest == wanted)
+		return;
+	c->interest = wanted;
+	if (wanted)
+		uv_poll_start(&c->poll, wanted, on_poll);
+	else
+		uv_poll_stop(&c->poll);
+}
+
 static void end(struct conn *c, enum conn_end how, const char *why)
 {
 	if (c->ended || c->closed || (how == CONN_FIN && c->read_over))
 		return;
 	c->read_over = true;
-	c->ended = how != CONN_FIN;
-	if (c->reading)
-		uv_read_stop(&c->stream);
 	c->reading = false;
+	c->ended = how != CONN_FIN;
+	poll_for_what_is_wanted(c);
 	c->events->on_end(c->owner, how, why);
 }
 
-/* What UV_EOF really was: see the essay. */
-static void end_of_reading(struct conn *c)
+static void end_for(struct conn *c, int error)
 {
-	if (c->tls) {
-		end(c, CONN_LOST, tls_why(c->tls));
-		return;
-	}
-	char byte;
-	ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	if (c->write_error || (n < 0 && (errno == ECONNRESET || errno == EPIPE)))
+	if (error == ECONNRESET || error == EPIPE)
 		end(c, CONN_RESET, "connection reset by peer");
-	else if (n < 0 && errno != EAGAIN)
-		end(c, CONN_LOST, strerror(errno));
 	else
-		end(c, CONN_FIN, "connection closed by peer");
-}
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
-{
-	struct conn *c = handle->data;
-	*out = (uv_buf_t){.base = c->loop->read_buffer, .len = LOOP_READ_BYTES};
+		end(c, CONN_LOST, uv_strerror(uv_translate_sys_error(error)));
 }
 
 /* The owner may close the conn in any of these calls, so that is asked each time. */
@@ -202,33 +196,58 @@ bool conn_start_tls(struct conn *c, const struct tls_trust *trust, const char *h
 	return c->tls;
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
+static void take_fin(struct conn *c)
 {
-	struct conn *c = stream->data;
-	if (n > 0 && c->tls)
-		take_ciphertext(c, span_of(bytes->base, (size_t)n));
-	else if (n > 0)
-		c->events->on_bytes(c->owner, span_of(bytes->base, (size_t)n));
-	else if (n == UV_EOF)
-		end_of_reading(c);
-	else if (n == UV_ECONNRESET)
+	if (c->tls)
+		end(c, CONN_LOST, tls_why(c->tls));
+	else if (c->send_error)
 		end(c, CONN_RESET, "connection reset by peer");
-	else if (n < 0)
-		end(c, CONN_LOST, uv_strerror((int)n));
+	else
+		end(c, CONN_FIN, "connection closed by peer");
+}
+
+/* False: no more can be read now. */
+static bool read_some(struct conn *c)
+{
+	ssize_t n = recv(c->fd, c->loop->read_buffer, LOOP_READ_BYTES, 0);
+	if (n > 0 && c->tls)
+		take_ciphertext(c, span_of(c->loop->read_buffer, (size_t)n));
+	else if (n > 0)
+		c->events->on_bytes(c->owner, span_of(c->loop->read_buffer, (size_t)n));
+	else if (n == 0)
+		take_fin(c);
+	else if (errno != EAGAIN && errno != EINTR)
+		end_for(c, errno);
+	else
+		return false;
+	return c->reading && !c->closed;
+}
+
+/* libuv tells of an error once and polls no more: then all is read that came before it. */
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct conn *c = poll->data;
+	bool is_broken = status < 0;
+	if (is_broken)
+		c->interest = 0;
+	if (c->is_stuck && (is_broken || events & UV_WRITABLE)) {
+		c->is_stuck = false;
+		send_not(c);
+		flush(c);
+	}
+	if (c->reading && (is_broken || events & UV_READABLE))
+		while (read_some(c) && is_broken)
+			;
+	poll_for_what_is_wanted(c);
 }
 
 void conn_read(struct conn *c, bool on)
 {
-	if (c->read_over || c->closed || c->reading == on)
-		return;
-	c->reading = on;
-	if (on)
-		CHECK(uv_read_start(&c->stream, on_alloc, on_read) == 0);
-	else
-		uv_read_stop(&c->stream);
+	c->reading = on && !c->read_over;
+	poll_for_what_is_wanted(c);
 }
 
-size_t conn_waiting(const struct conn *c) { return c->plain.n + c->out.n + c->flight_left; }
+size_t conn_waiting(const struct conn *c) { return c->plain.n + c->out.n - c->taken; }
 
 static void drained(struct conn *c)
 {
@@ -240,54 +259,14 @@ static void drained(struct conn *c)
 		c->events->on_drained(c->owner);
 }
 
-static void writing_failed(struct conn *c, int status)
+static void sending_failed(struct conn *c, int error)
 {
-	c->write_error = status;
+	c->send_error = error;
+	c->taken = 0;
 	buf_finish(&c->plain);
 	buf_finish(&c->out);
-	buf_finish(&c->flight);
-	c->flight_left = 0;
-	if (!c->reading)
-		end(c, status == UV_ECONNRESET || status == UV_EPIPE ? CONN_RESET : CONN_LOST, uv_strerror(status));
-}
-
-static void on_written(uv_write_t *write, int status)
-{
-	struct conn *c = write->data;
-	free(write);
-	c->in_flight = false;
-	if (c->closed)
-		return;
-	loop_return_buf(c->loop, &c->flight);
-	c->flight_left = 0;
-	if (status != 0)
-		writing_failed(c, status);
-	else if (c->out.n || c->plain.n)
-		send_later(c);
-	else
-		drained(c);
-}
-
-static void fly(struct conn *c, size_t taken)
-{
-	c->flight = c->out;
-	c->out = (struct buf){0};
-	c->flight_left = c->flight.n - taken;
-	uv_write_t *write = calloc(1, sizeof *write);
-	if (!write) {
-		writing_failed(c, UV_ENOMEM);
-		end(c, CONN_LOST, "out of memory");
-		return;
-	}
-	c->in_flight = true;
-	write->data = c;
-	uv_buf_t rest = uv_buf_init(c->flight.p + taken, (unsigned)c->flight_left);
-	int status = uv_write(write, &c->stream, &rest, 1, on_written);
-	if (status == 0)
-		return;
-	free(write);
-	c->in_flight = false;
-	writing_failed(c, status);
+	if (!c->reading || error == ENOMEM)
+		end_for(c, error);
 }
 
 static void encrypt(struct conn *c)
@@ -299,46 +278,52 @@ static void encrypt(struct conn *c)
 		tls_close(c->tls);
 }
 
-/* How much the kernel takes at once, or libuv's word for why it takes nothing any more. */
-static ssize_t try_send(int fd, span bytes)
+/* What the kernel has goes out of the buffer when that is most of it: else a conn that is never quite drained would
+ * grow, and a large rest would be moved for each piece of it. */
+static void get_stuck(struct conn *c)
 {
-	ssize_t n;
-	do
-		n = send(fd, bytes.p, bytes.n, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	if (n >= 0)
-		return n;
-	return errno == EAGAIN || errno == ENOBUFS ? 0 : uv_translate_sys_error(errno);
+	if (c->taken > c->out.n / 2) {
+		buf_drop_front(&c->out, c->taken);
+		c->taken = 0;
+	}
+	c->is_stuck = true;
+	poll_for_what_is_wanted(c);
+}
+
+static void send_out(struct conn *c)
+{
+	ssize_t n = send(c->fd, c->out.p + c->taken, c->out.n - c->taken, MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
+		sending_failed(c, errno);
+		return;
+	}
+	c->taken += n > 0 ? (size_t)n : 0;
+	if (c->taken < c->out.n) {
+		get_stuck(c);
+		return;
+	}
+	c->taken = 0;
+	loop_return_buf(c->loop, &c->out);
+	drained(c);
 }
 
 static void flush(struct conn *c)
 {
-	if (c->closed || c->in_flight || c->write_error)
+	if (c->is_stuck || c->send_error)
 		return;
 	if (c->tls && tls_is_secured(c->tls))
 		encrypt(c);
-	if (c->out.failed) {
-		writing_failed(c, UV_ENOMEM);
-		end(c, CONN_LOST, "out of memory");
-		return;
-	}
-	if (!c->out.n) {
+	if (c->out.failed)
+		sending_failed(c, ENOMEM);
+	else if (c->out.n)
+		send_out(c);
+	else
 		drained(c);
-		return;
-	}
-	ssize_t taken = try_send(c->fd, buf_span(&c->out));
-	if (taken < 0)
-		writing_failed(c, (int)taken);
-	else if ((size_t)taken == c->out.n) {
-		loop_return_buf(c->loop, &c->out);
-		drained(c);
-	} else
-		fly(c, (size_t)taken);
 }
 
-static void send_all(void *owner)
+static void send_all(void *loop)
 {
-	struct loop *l = owner;
+	struct loop *l = loop;
 	struct conn *c;
 	while ((c = TAILQ_FIRST(&l->unsent))) {
 		send_not(c);
@@ -348,7 +333,7 @@ static void send_all(void *owner)
 
 struct buf *conn_room(struct conn *c, size_t more)
 {
-	if (c->closed || c->write_error)
+	if (c->closed || c->send_error)
 		return NULL;
 	struct buf *out = c->tls ? &c->plain : &c->out;
 	if (!out->p)
@@ -366,16 +351,10 @@ void conn_put(struct conn *c, span bytes)
 
 void conn_shutdown(struct conn *c)
 {
-	if (c->closed || c->write_error)
+	if (c->closed || c->send_error)
 		return;
 	c->wants_shutdown = true;
 	send_later(c);
-}
-
-static void set_option(int fd, int level, int option, int value)
-{
-	/* Refusals (an old kernel, a socket that has just been reset) only cost the optimisation or the early notice. */
-	(void)!setsockopt(fd, level, option, &value, sizeof value);
 }
 
 void conn_set_write_timeout(struct conn *c, uint64_t ms)
@@ -391,13 +370,12 @@ void conn_set_write_timeout(struct conn *c, uint64_t ms)
 	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_closed(uv_handle_t *poll)
 {
-	struct conn *c = handle->data;
+	struct conn *c = poll->data;
 	tls_destroy(c->tls);
 	buf_finish(&c->plain);
 	buf_finish(&c->out);
-	buf_finish(&c->flight);
 	free(c);
 }
 
@@ -407,7 +385,8 @@ void conn_close(struct conn *c)
 		return;
 	c->closed = true;
 	send_not(c);
-	uv_close(&c->handle, on_closed);
+	uv_close((uv_handle_t *)&c->poll, on_closed);
+	close(c->fd);
 	c->fd = -1;
 }
 
@@ -422,7 +401,7 @@ void conn_reset(struct conn *c)
 bool conn_is_quiet(const struct conn *c)
 {
 	char byte;
-	return !c->read_over && !c->write_error && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+	return !c->read_over && !c->send_error && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 const char *conn_peer(const struct conn *c) { return c->peer; }

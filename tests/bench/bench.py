@@ -3,9 +3,9 @@
 Every figure is taken in rounds in which all contenders take their turn, in an order that moves on from round to round,
 and is compared with the bare relay of the same round, because a machine's speed changes while it is measured. Each
 measurement starts its proxy anew. The load generator (load.c) checks that every event arrived; a contender that loses
-one has no figure in that round. Beside what an event costs: many viewers of one stream and a storm of them (crowd.py),
-the model server beside llama.cpp's own program (model.py). Results go to build/bench/results.json; page.py makes tables
-and a picture of them.
+one has no figure in that round. Beside what an event costs: many viewers of one stream, a storm of them, and streams
+that stay open (crowd.py), the model server beside llama.cpp's own program (model.py). Results go to
+build/bench/results.json; page.py makes tables and a picture of them.
 """
 
 import argparse
@@ -28,10 +28,11 @@ from plot import PARTS
 from proxies import ALL, BUILD, LASTWORD, PROXY_CORE, Proxy
 
 FULL = dict(levels=[500, 1000, 2000], rounds=3, seconds=4, warm=1, latency_streams=1000, requests=1000, idle=2000,
-            steps=[1000, 6000], calls=[3, 9], viewers=1000, storm=5000, storm_streams=[1, 100, 5000], model_streams=[1, 4, 16],
+            steps=[1000, 6000], calls=[3, 9], viewers=1000, storm=5000, storm_streams=[1, 100, 5000], stay=9000,
+            stay_seconds=600, model_streams=[1, 4, 16],
             decoded=128)
 QUICK = dict(levels=[500], rounds=2, seconds=1, warm=0.5, latency_streams=500, requests=300, idle=500,
-             steps=[200, 700], calls=[1, 2], viewers=500, storm=1000, storm_streams=[1, 1000], model_streams=[1, 4],
+             steps=[200, 700], calls=[1, 2], viewers=500, storm=1000, storm_streams=[1, 1000], stay=1000, stay_seconds=20, model_streams=[1, 4],
              decoded=32)
 
 
@@ -150,6 +151,8 @@ def run(plan, contenders, wanted):
         crowd.run_fanout(plan, results, contenders)
     if "storm" in wanted:
         crowd.run_storm(plan, results, contenders)
+    if "stay" in wanted:
+        crowd.run_stay(plan, results, contenders)
     if "model" in wanted:
         model.run(plan, results)
     return results.rows
@@ -176,7 +179,7 @@ def machine():
 
 
 def main():
-    all_parts = [*PARTS, "fanout", "storm", "model"]
+    all_parts = [*PARTS, "fanout", "storm", "stay", "model"]
     options = argparse.ArgumentParser(description="what an event costs on its way through a proxy")
     options.add_argument("--quick", action="store_true", help="some minutes; figures to look at, not to publish")
     options.add_argument("--rounds", type=int, help="interleaved rounds")

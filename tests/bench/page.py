@@ -13,7 +13,8 @@ import plot
 
 PAGE, PICTURE = Path("docs/figures.md"), Path("docs/figures.svg")
 SECTIONS = {"proxies": (plot.PARTS, plot.tables), "fanout": (["fanout"], crowd.fanout_tables),
-            "storm": (["storm"], crowd.storm_tables), "model": (["model"], model.tables)}
+            "storm": (["storm"], crowd.storm_tables), "stay": (["stay"], crowd.stay_tables),
+            "model": (["model"], model.tables)}
 
 
 def conditions(results):

@@ -8,6 +8,7 @@
 #include "gateway/config.h"
 #include "gateway/crew.h"
 #include "gateway/probe.h"
+#include "net/notify.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -91,6 +92,7 @@ static void on_terminate(uv_signal_t *signal, int number)
 	log_say(LOG_INFO, "drain", l->draining
 		? "second signal: ending at once" : "draining: no new work, running streams go on");
 	l->draining = true;
+	notify_say("STOPPING=1\nSTATUS=draining: no new work, running streams go on");
 	crew_drain(&l->crew, on_drained);
 }
 
@@ -103,18 +105,23 @@ static void on_taken(struct crew *crew)
 	l->reloading = false;
 	if (l->reload_again)
 		reload(l);
+	else
+		notify_say("READY=1");
 }
 
 static void reload(struct lastword *l)
 {
 	char why[400];
 	l->reload_again = false;
+	notify_reloading();
 	struct config *c = config_reload(l->argc, l->argv, why, sizeof why);
 	if (c)
 		raise_descriptor_limit(c);
 	l->reloading = c && crew_take_config(&l->crew, c, on_taken, why, sizeof why);
-	if (!l->reloading)
-		log_say(LOG_ERROR, "reload", "nothing was changed: %s", why);
+	if (l->reloading)
+		return;
+	log_say(LOG_ERROR, "reload", "nothing was changed: %s", why);
+	notify_say("READY=1"); /* as it was */
 }
 
 static void on_hangup(uv_signal_t *signal, int number)
@@ -159,6 +166,7 @@ static void announce(const struct worker *w)
 		printf(" (admin http://%s)", server_name(w->admin));
 	printf("\n");
 	fflush(stdout);
+	notify_say("READY=1\nSTATUS=listening on http://%s", server_name(w->front));
 }
 
 static bool open_crew(struct lastword *l, char *why, size_t why_bytes)

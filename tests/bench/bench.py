@@ -23,7 +23,7 @@ import crowd
 import model
 import page
 import proxies
-from generator import RATE, load, pace, pids_of, undisturbed
+from generator import RATE, load, pace, pids_of, pids_with_kernel, undisturbed
 from plot import PARTS
 from proxies import ALL, BUILD, LASTWORD, PROXY_CORE, Proxy
 
@@ -39,7 +39,7 @@ QUICK = dict(levels=[500], rounds=2, seconds=1, warm=0.5, latency_streams=500, r
 @undisturbed
 def measure_cpu(plan, contender, streams):
     with Proxy(contender) as proxy:
-        return pace(plan, proxy, contender, streams, *pids_of(proxy))
+        return pace(plan, proxy, contender, streams, *pids_with_kernel(proxy))
 
 
 @undisturbed

@@ -13,7 +13,7 @@ Stay: as many streams as one machine's descriptors allow, held open for minutes,
 checks, and the figure is that nothing happened.
 """
 
-from generator import RATE, load, pids_of, undisturbed
+from generator import RATE, load, pids_with_kernel, undisturbed
 from plot import disturbed, failed, floor_of, names, spread, table, values
 from proxies import ALL, FAN, Proxy
 
@@ -27,20 +27,20 @@ def measure_fanout(plan, contender):
     streams = plan["viewers"] if contender is ALL[0] else 1
     with Proxy(contender) as proxy:
         return load("pace", proxy, contender, "--streams", streams, "--viewers", plan["viewers"],
-                    "--warm", int(plan["warm"] * RATE), "--events", int((plan["warm"] + plan["seconds"]) * RATE), *pids_of(proxy))[0]
+                    "--warm", int(plan["warm"] * RATE), "--events", int((plan["warm"] + plan["seconds"]) * RATE), *pids_with_kernel(proxy))[0]
 
 
 @undisturbed
 def measure_storm(plan, contender, streams):
     with Proxy(contender) as proxy:
         return load("storm", proxy, contender, "--streams", streams, "--viewers", plan["storm"], "--warm", STORM_WARM,
-                    "--events", STORM_BEHIND, "--rate", STORM_RATE, *pids_of(proxy))[0]
+                    "--events", STORM_BEHIND, "--rate", STORM_RATE, *pids_with_kernel(proxy))[0]
 
 
 def measure_stay(plan, contender):
     with Proxy(contender) as proxy:
         return load("pace", proxy, contender, "--streams", plan["stay"], "--rate", 1, "--warm", STAY_WARM,
-                    "--events", STAY_WARM + plan["stay_seconds"], *pids_of(proxy))[0]
+                    "--events", STAY_WARM + plan["stay_seconds"], *pids_with_kernel(proxy))[0]
 
 
 def journaled(contenders):

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from pathlib import Path
 
 from plot import HELD_UP_MS
 from proxies import BUILD, LOAD_CORE
@@ -24,6 +25,13 @@ def load(mode, proxy, contender, *options, before=()):
 
 def pids_of(proxy):
     return ["--pids", ",".join(map(str, proxy.pids()))]
+
+
+def pids_with_kernel(proxy):
+    """And the threads in which the kernel delivers packets on its cores, when it does not do so in the sender's name."""
+    names = {f"ksoftirqd/{core}" for core in proxy.cores}
+    comms = ((int(p.parent.name), p.read_text().strip()) for p in Path("/proc").glob("[0-9]*/comm") if p.exists())
+    return ["--pids", ",".join(map(str, [*proxy.pids(), *(pid for pid, name in comms if name in names)]))]
 
 
 def pace(plan, proxy, contender, streams, *options):

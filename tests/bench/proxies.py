@@ -186,8 +186,9 @@ class Proxy:
         directory.mkdir(parents=True)
         command = contender.command(directory, self.port, self.upstream, slow)
         self.log = open(directory / "log", "w")
+        self.cores = cores_of(contender)
         self.process = subprocess.Popen([*under, *command], stdout=self.log, stderr=self.log,
-                                        preexec_fn=lambda: os.sched_setaffinity(0, cores_of(contender)))
+                                        preexec_fn=lambda: os.sched_setaffinity(0, self.cores))
         self.wait_until_it_listens(30)
 
     def wait_until_it_listens(self, seconds):

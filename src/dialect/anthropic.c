@@ -227,7 +227,7 @@ static void read_event(struct reader *r, const struct sse_event *event)
 static void put_error(struct buf *out, const struct failure *f)
 {
 	buf_put(out, SPAN("{\"type\":\"error\",\"error\":{\"type\":"));
-	voice_put_type(out, f, "api_error");
+	voice_put_type(out, f, voice_kind(f, "api_error"));
 	buf_put(out, SPAN(",\"message\":"));
 	sse_print_json_string(out, voice_message(f));
 	buf_put(out, SPAN("}}"));

@@ -93,7 +93,7 @@ struct reader {
 
 /* A bad end, to be told in the dialect. Strings are valid UTF-8 without a secret; NULL or empty: not known. */
 struct failure {
-	enum cause cause;
+	enum cause cause;     /* CAUSE_NONE: it was never asked; then there is a status */
 	int status;           /* HTTP; 0: the cause's own */
 	const char *sentence; /* ours */
 	const char *type, *code, *message; /* the upstream's own words for its error */

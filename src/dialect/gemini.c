@@ -206,6 +206,21 @@ static bool read_error_body(struct reader *r, span body)
 	return reader_take_error_body(r, list ? first : body);
 }
 
+/* Google's words (google.rpc.Code). */
+static const char *status_word(int status)
+{
+	switch (status) {
+	case 401:
+		return "UNAUTHENTICATED";
+	case 429:
+		return "RESOURCE_EXHAUSTED";
+	case 504:
+		return "DEADLINE_EXCEEDED";
+	default:
+		return "UNAVAILABLE";
+	}
+}
+
 static void put_error(struct buf *out, const struct failure *f)
 {
 	buf_put(out, SPAN("{\"error\":{\"code\":"));
@@ -213,7 +228,7 @@ static void put_error(struct buf *out, const struct failure *f)
 	buf_put(out, SPAN(",\"message\":"));
 	sse_print_json_string(out, voice_message(f));
 	buf_put(out, SPAN(",\"status\":"));
-	voice_put_type(out, f, voice_status(f) == 504 ? "DEADLINE_EXCEEDED" : "UNAVAILABLE");
+	voice_put_type(out, f, status_word(voice_status(f)));
 	buf_put(out, SPAN("}}"));
 }
 

@@ -88,7 +88,7 @@ static void put_error(struct buf *out, const struct failure *f)
 	buf_put(out, SPAN(",\"message\":"));
 	sse_print_json_string(out, voice_message(f));
 	buf_put(out, SPAN(",\"type\":"));
-	voice_put_type(out, f, "server_error");
+	voice_put_type(out, f, voice_status(f) == 401 ? "authentication_error" : "server_error");
 	buf_put(out, SPAN("}}"));
 }
 

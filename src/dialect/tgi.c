@@ -102,7 +102,7 @@ static void put_error(struct buf *out, const struct failure *f)
 	buf_put(out, SPAN("{\"error\":"));
 	sse_print_json_string(out, voice_message(f));
 	buf_put(out, SPAN(",\"error_type\":"));
-	voice_put_type(out, f, "incomplete_generation_stream");
+	voice_put_type(out, f, voice_kind(f, "incomplete_generation_stream"));
 	buf_put(out, SPAN("}"));
 }
 

@@ -42,6 +42,12 @@ int voice_status(const struct failure *f)
 	return status ? status : 502;
 }
 
+const char *voice_kind(const struct failure *f, const char *otherwise)
+{
+	int status = voice_status(f);
+	return status == 401 ? "authentication_error" : status == 429 ? "rate_limit_error" : otherwise;
+}
+
 void voice_put_type(struct buf *out, const struct failure *f, const char *ours)
 {
 	sse_print_json_string(out, span_str(is_told(f->type) ? f->type : ours));
@@ -69,7 +75,7 @@ void voice_put_openai_object(struct buf *out, const struct failure *f)
 	buf_put(out, SPAN("{\"message\":"));
 	sse_print_json_string(out, voice_message(f));
 	buf_put(out, SPAN(",\"type\":"));
-	voice_put_type(out, f, "upstream_error");
+	voice_put_type(out, f, voice_kind(f, "upstream_error"));
 	buf_put(out, SPAN(",\"param\":null,\"code\":"));
 	voice_put_code(out, f);
 	buf_put(out, SPAN("}"));
@@ -79,5 +85,7 @@ void voice_put_openai_error(struct buf *out, const struct failure *f)
 {
 	buf_put(out, SPAN("{\"error\":"));
 	voice_put_openai_object(out, f);
-	buf_printf(out, ",\"lastword\":{\"end\":\"failed\",\"cause\":\"%s\"}}", cause_name(f->cause));
+	if (f->cause != CAUSE_NONE)
+		buf_printf(out, ",\"lastword\":{\"end\":\"failed\",\"cause\":\"%s\"}", cause_name(f->cause));
+	buf_put_byte(out, '}');
 }

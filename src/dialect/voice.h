@@ -9,6 +9,10 @@ span voice_message(const struct failure *f);
 
 int voice_status(const struct failure *f);
 
+/* What kind of error it is: where the status says that it is the caller's in the words of OpenAI and Anthropic, else that
+ * one. */
+const char *voice_kind(const struct failure *f, const char *otherwise);
+
 /* JSON values: the upstream's own, or else ours. */
 void voice_put_type(struct buf *out, const struct failure *f, const char *ours);
 void voice_put_code(struct buf *out, const struct failure *f);   /* a string */

@@ -90,6 +90,40 @@ static void clocks_and_words_that_are_no_status(void **state)
 	buf_finish(&out);
 }
 
+/* The gateway's own refusals of who calls, in the words that the dialect's clients know. */
+static void a_caller_without_a_key_and_one_at_its_limits(void **state)
+{
+	static const struct failure unknown = {.status = 401, .sentence = "No.", .code = "invalid_api_key", .sequence = -1},
+		late = {.cause = CAUSE_QUOTA, .sentence = "Later.", .sequence = -1};
+	static const struct {
+		const struct dialect *dialect;
+		const char *unknown, *late;
+	} rows[] = {
+		{&dialect_openai_chat, "{\"error\":{\"message\":\"No.\",\"type\":\"authentication_error\",\"param\":null,"
+			"\"code\":\"invalid_api_key\"}}",
+		 "{\"error\":{\"message\":\"Later.\",\"type\":\"rate_limit_error\",\"param\":null,\"code\":\"lastword_quota\"},"
+			"\"lastword\":{\"end\":\"failed\",\"cause\":\"quota\"}}"},
+		{&dialect_anthropic, "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\",\"message\":\"No.\"}}",
+		 "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"Later.\"}}"},
+		{&dialect_gemini, "{\"error\":{\"code\":401,\"message\":\"No.\",\"status\":\"UNAUTHENTICATED\"}}",
+		 "{\"error\":{\"code\":429,\"message\":\"Later.\",\"status\":\"RESOURCE_EXHAUSTED\"}}"},
+		{&dialect_ollama_chat, "{\"error\":\"No.\"}", "{\"error\":\"Later.\"}"},
+		{&dialect_llamacpp, "{\"error\":{\"code\":401,\"message\":\"No.\",\"type\":\"authentication_error\"}}",
+		 "{\"error\":{\"code\":429,\"message\":\"Later.\",\"type\":\"server_error\"}}"},
+		{&dialect_tgi, "{\"error\":\"No.\",\"error_type\":\"authentication_error\"}",
+		 "{\"error\":\"Later.\",\"error_type\":\"rate_limit_error\"}"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct buf out = {0};
+		dialect_put_error_body(&out, rows[i].dialect, &unknown);
+		assert_string_equal(buf_cstr(&out), rows[i].unknown);
+		buf_clear(&out);
+		dialect_put_error_body(&out, rows[i].dialect, &late);
+		assert_string_equal(buf_cstr(&out), rows[i].late);
+		buf_finish(&out);
+	}
+}
+
 /* What is said is understood: each frame, read by the dialect's own reader, is an error with the same words. */
 static void a_failure_reads_as_an_error(void **state)
 {
@@ -278,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(failures),
 		cmocka_unit_test(clocks_and_words_that_are_no_status),
+		cmocka_unit_test(a_caller_without_a_key_and_one_at_its_limits),
 		cmocka_unit_test(a_failure_reads_as_an_error),
 		cmocka_unit_test(terminators_and_heartbeats),
 		cmocka_unit_test(a_supplied_terminator_is_understood),

@@ -50,6 +50,8 @@ function take(now) {
 	remember(causes);
 	showFigures(now, causes);
 	sync(at("ends"), causes, (cause) => cause.name, fillEnd);
+	sync(at("keys"), now.keys, (key) => key.name, fillKey);
+	at("keys-section").hidden = !now.keys.length;
 	sync(at("streams"), now.streams, (stream) => stream.id, fillStream);
 	at("no-ends").hidden = causes.length > 0;
 	at("no-streams").textContent = now.more ? `… and ${count(now.more, "older stream")}.` : "None now.";
@@ -131,13 +133,24 @@ function fillEnd(row, { name, kind, sentence, count, recent, routes }) {
 function fillStream(row, stream) {
 	const state = stream.queue ? `queued, ${number(stream.queue)} ahead` : stream.state;
 	cell(row, 0, stream.id, "name");
-	cell(row, 1, stream.route);
+	cell(row, 1, stream.key ? `${stream.route} · ${stream.key}` : stream.route);
 	cell(row, 2, state, "stage");
 	cell(row, 3, span(stream.age_ms), "number");
 	cell(row, 4, stream.idle_ms === undefined ? "" : span(stream.idle_ms), "number");
 	cell(row, 5, number(stream.events), "number wide");
 	cell(row, 6, number(stream.bytes), "number wide");
 	cell(row, 7, number(stream.viewers), "number");
+}
+
+/** A key that a reload took away has no limits any more. */
+function fillKey(row, { name, live, started, refused, streams, starts_per_minute }) {
+	const limit = (most) => (most === undefined ? "gone" : most ? number(most) : "any");
+	cell(row, 0, name, "name");
+	cell(row, 1, number(live), "number");
+	cell(row, 2, limit(streams), "number");
+	cell(row, 3, number(started), "number");
+	cell(row, 4, limit(starts_per_minute), "number");
+	cell(row, 5, refused ? number(refused) : "", "number");
 }
 
 /** Makes the rows of a table those of items, in that order; a row that stays is not moved. */

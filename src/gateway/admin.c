@@ -33,6 +33,7 @@ static void print_metrics(struct buf *out, const struct worker *w, struct census
 {
 	uint64_t body = budget_body_bytes(w->crew);
 	metrics_print(out, &c->sum, &w->crew->labels, &(struct memory_bytes){budget_bytes(w->crew) - body, body});
+	metrics_print_keys(out, &w->crew->accounts);
 }
 
 static void serve_metrics(struct worker *w, struct exchange *x)

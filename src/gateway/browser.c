@@ -3,19 +3,23 @@
  *
  * The order of questions is the point. A place comes first: it costs nothing and must be answered even when the gateway
  * is full. Then an idempotency key: it may name work that is already paid. Only then is new work begun, if the
- * guards allow it and there is room. A native EventSource that reads a status other than 200 gives up for good, so
- * "full" is said to it as an empty stream with a retry time: the browser comes back by itself.
+ * guards allow it, there is room, and the caller's limits are not reached. A native EventSource that reads a status
+ * other than 200 gives up for good, so "full" is said to it as an empty stream with a retry time: the browser comes back
+ * by itself; and a limit of its own as a stream that failed, since to come back every second would not help.
  *
  * A key has a home too, the worker that its hash names, and a stream with a key is started there: whoever asks with the
  * same key asks the same thread, so "is there one, else start it" needs no lock and cannot happen twice. Without a key
  * the stream is the asking worker's own. */
 #include "gateway/endpoints.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "gateway/account.h"
 #include "gateway/ask.h"
 #include "gateway/crew.h"
 #include "gateway/errand.h"
 #include "gateway/guard.h"
+#include "gateway/render.h"
 #include "gateway/stream.h"
 #include "gateway/viewer.h"
 
@@ -28,13 +32,14 @@
 enum { BODY_BYTES = 1 << 20, KEY_BYTES = 256 };
 
 enum outcome { OUTCOME_BUSY, OUTCOME_STARTED, OUTCOME_ATTACHED, OUTCOME_FORGOTTEN, OUTCOME_KEY_REUSED,
-	OUTCOME_IMPOSSIBLE };
+	OUTCOME_IMPOSSIBLE, OUTCOME_QUOTA };
 
 /* A stream that is to be started, or found by its key. */
 struct start {
 	struct errand errand;
 	struct config *config;              /* a loan, held while it travels; where the route is from */
 	const struct route *route;
+	const struct caller *who;           /* of that configuration; NULL: no keys are configured */
 	bool only_makes;                    /* POST /streams: nobody reads yet */
 	span key;                           /* p NULL: none. A loan, in `names` while it travels */
 	struct buf names;                   /* the key's scope, and behind it the key */
@@ -47,6 +52,7 @@ struct start {
 
 	/* What became of it. */
 	enum outcome outcome;
+	struct shortage shortage;
 	struct id id;
 	struct seat seat;                   /* the viewer's */
 	struct audience *spare;             /* memory for its audience */
@@ -72,6 +78,24 @@ static void refuse_busy(struct exchange *x)
 	exchange_refuse(x, 503, "overloaded", "The gateway takes no new work now; ask again in a moment.");
 }
 
+/* Under an id that is nobody's: the browser comes back with its end, and is told that this is all. */
+static void answer_quota(struct worker *w, struct exchange *x, const struct shortage *why)
+{
+	struct buf out = {0};
+	struct id id;
+	id_make(&id, w->crew->generation, w->index);
+	render_quota(&out, w->config->retry_ms, span_of(id.text, ID_LENGTH), why->sentence);
+	streams_answer_failed(x, &out);
+}
+
+static void refuse_quota(struct exchange *x, const struct shortage *why)
+{
+	char seconds[16];
+	snprintf(seconds, sizeof seconds, "%u", why->retry_after_s);
+	exchange_field(x, "Retry-After", span_str(seconds));
+	exchange_refuse(x, 429, "quota", why->sentence);
+}
+
 static void say_where(struct exchange *x, const struct id *id, bool is_new)
 {
 	struct buf out = {0};
@@ -84,13 +108,14 @@ static void say_where(struct exchange *x, const struct id *id, bool is_new)
 	buf_finish(&out);
 }
 
-/* Keys of different callers are different keys: the route, and the page's cookie. */
+/* Idempotency keys of different callers are different keys: the route, and the caller or, where callers have no keys,
+ * the page's cookie. */
 static bool put_names(struct start *s)
 {
 	span cookie = headers_cookie(exchange_head(s->errand.exchange), "lastword_page");
 	buf_put(&s->names, span_str(s->route->path));
-	buf_put_byte(&s->names, '\n');
-	buf_put(&s->names, cookie);
+	buf_put(&s->names, s->who ? SPAN("\nkey ") : SPAN("\npage "));
+	buf_put(&s->names, s->who ? span_str(s->who->name) : cookie);
 	s->scope_bytes = s->names.n;
 	if (s->key.p)
 		buf_put(&s->names, s->key);
@@ -111,10 +136,16 @@ static struct stream *find_by_key(struct start *s)
 static struct stream *begin(struct start *s)
 {
 	struct stream_plan plan = {.config = s->config, .route = s->route, .request = &s->asked.request,
-		.part = s->asked.part, .rules = &s->asked.rules, .peer = s->peer};
-	struct stream *stream = stream_start(s->errand.to, &plan);
-	if (!stream)
+		.part = s->asked.part, .rules = &s->asked.rules, .peer = s->peer, .account = s->who ? s->who->account : NULL};
+	if (!account_take(s->who, clock_ns(), &s->shortage)) {
+		s->outcome = OUTCOME_QUOTA;
 		return NULL;
+	}
+	struct stream *stream = stream_start(s->errand.to, &plan);
+	if (!stream) {
+		account_undo(s->who);
+		return NULL;
+	}
 	s->outcome = OUTCOME_STARTED;
 	if (s->key.p && shelf_take_key(&stream->entry, scope_of(s), key_of(s), s->digest) != CAUSE_NONE)
 		log_say(LOG_WARN, "no_memory", "a stream could not keep its idempotency key");
@@ -167,6 +198,12 @@ static void answer(struct errand *e)
 			refuse_busy(e->exchange);
 		else
 			answer_busy(e->from, e->exchange);
+		return;
+	case OUTCOME_QUOTA:
+		if (s->only_makes)
+			refuse_quota(e->exchange, &s->shortage);
+		else
+			answer_quota(e->from, e->exchange, &s->shortage);
 		return;
 	case OUTCOME_STARTED:
 	case OUTCOME_ATTACHED:
@@ -296,7 +333,7 @@ void browser_get(struct worker *w, struct exchange *x, const struct route *route
 {
 	struct start s = {.errand = {.from = w, .exchange = x}, .config = w->config, .route = route};
 	struct buf prompt = {0}, key = {0};
-	if (resumed(w, x) || !guard_start(w, x))
+	if (resumed(w, x) || !guard_start(w, x, route, &s.who))
 		return;
 	enum url_query found = url_query_get(exchange_target(x)->query, "prompt", &prompt);
 	const char *wrong = prompt_complaint(found, &prompt);
@@ -315,6 +352,7 @@ struct post {
 	struct worker *worker;
 	struct config *config;     /* held */
 	const struct route *route; /* NULL: POST /streams, the body may name it */
+	const struct caller *who;  /* of that configuration, or NULL */
 	struct exchange *exchange;
 };
 
@@ -370,7 +408,7 @@ static void on_post_body(void *owner, span body)
 {
 	struct post *p = owner;
 	struct start s = {.errand = {.from = p->worker, .exchange = p->exchange}, .config = p->config,
-		.route = p->route, .only_makes = !p->route};
+		.route = p->route, .who = p->who, .only_makes = !p->route};
 	loop_free_later(&p->worker->loop, p, free_post);
 	answer_post(&s, body);
 }
@@ -381,7 +419,7 @@ static void on_post_gone(void *owner)
 	loop_free_later(&p->worker->loop, p, free_post);
 }
 
-static void collect_post(struct worker *w, struct exchange *x, const struct route *route)
+static void collect_post(struct worker *w, struct exchange *x, const struct route *route, const struct caller *who)
 {
 	static const struct exchange_events events = {.on_request = on_post_body, .on_gone = on_post_gone};
 	struct post *p = malloc(sizeof *p);
@@ -389,21 +427,23 @@ static void collect_post(struct worker *w, struct exchange *x, const struct rout
 		exchange_refuse(x, 503, "overloaded", "There is no memory for this request now.");
 		return;
 	}
-	*p = (struct post){w, config_hold(w->config), route, x};
+	*p = (struct post){w, config_hold(w->config), route, who, x};
 	exchange_set_owner(x, &events, p);
 	exchange_collect_body(x, BODY_BYTES);
 }
 
 void browser_post(struct worker *w, struct exchange *x, const struct route *route)
 {
-	if (!resumed(w, x) && guard_start(w, x))
-		collect_post(w, x, route);
+	const struct caller *who;
+	if (!resumed(w, x) && guard_start(w, x, route, &who))
+		collect_post(w, x, route, who);
 }
 
 void streams_post(struct worker *w, struct exchange *x, const struct route *route)
 {
-	if (guard_start(w, x))
-		collect_post(w, x, NULL);
+	const struct caller *who;
+	if (guard_start(w, x, NULL, &who))
+		collect_post(w, x, NULL, who);
 }
 
 void browser_head(struct worker *w, struct exchange *x, const struct route *route)

@@ -89,22 +89,13 @@ struct config *config_parse(span yaml, struct complaint *c)
 	return parse_and_bind(yaml, &none, c);
 }
 
-static void release(bool of_route, void *whole)
-{
-	for (size_t i = 0; i < config_option_count; i++) {
-		const struct option *o = &config_option_rows[i];
-		if (o->of_route == of_route && o->type->release)
-			o->type->release(config_option_field(o, whole));
-	}
-}
-
 void config_destroy(struct config *c)
 {
 	if (!c)
 		return;
 	for (size_t i = 0; i < c->routes; i++)
-		release(true, &c->route[i]);
-	release(false, c);
+		config_option_release(OF_ROUTE, &c->route[i]);
+	config_option_release(OF_ALL, c);
 	free(c->route);
 	free(c);
 }

@@ -8,11 +8,33 @@
 
 #include <stdatomic.h>
 
+struct account;
+
+enum { CALLER_DIGEST = 32 }; /* SHA-256 */
+
+/* One of `keys`: who calls, and what the key may do. */
+struct caller {
+	char *name;
+	struct caller_key {
+		enum auth_kind from;   /* AUTH_ENV or AUTH_FILE … */
+		char *from_name;       /* … of that name */
+		unsigned char digest[CALLER_DIGEST]; /* the secret itself is forgotten as soon as it was read */
+	} key;
+	uint64_t streams, starts_per_minute; /* 0 = no limit */
+	struct account *account;   /* what it has done so far; accounts_adopt sets it */
+};
+
+struct callers {
+	struct caller *caller;
+	size_t n;
+};
+
 struct config {
 	char *listen;       /* "127.0.0.1:8080", "[::1]:8080", ":8080", "0.0.0.0:0" */
 	char *admin;        /* likewise, or NULL for none */
 	unsigned workers;   /* 0 = auto */
 	struct words hosts, allow_origins, trusted_proxies;
+	struct callers callers; /* `keys`; none: whoever reaches the listener may start work */
 	uint64_t retry_ms, heartbeat_ms, hold_ms, first_viewer_ms, keep_ms, drain_ms;
 	uint64_t memory_bytes, retry_body_bytes;
 	struct { uint64_t body_bytes, streams, connections; } limits;

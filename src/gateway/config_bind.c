@@ -30,23 +30,24 @@ struct rows {
 /* Keys. */
 
 /* Keys of the same group, or, on top, keys and groups. */
-static struct nearest find_nearest(bool of_route, span path, span group)
+static struct nearest find_nearest(enum option_owner owner, span path, span group)
 {
 	struct nearest near = {.wanted = path};
-	if (!of_route && !group.n)
+	if (owner == OF_ALL && !group.n)
 		config_complain_nearer(&near, SPAN("routes"));
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct option *o = &config_option_rows[i];
 		span known = span_str(o->path);
-		if (o->of_route == of_route && span_starts(known, group))
+		if (o->owner == owner && span_starts(known, group))
 			config_complain_nearer(&near, group.n ? known : span_first(known, span_find(known, '.')));
 	}
 	return near;
 }
 
-static bool complain_unknown(struct binding *b, bool of_route, const struct node *key, const char *path, span group)
+static bool complain_unknown(struct binding *b, enum option_owner owner, const struct node *key, const char *path,
+	span group)
 {
-	struct nearest near = find_nearest(of_route, span_str(path), group);
+	struct nearest near = find_nearest(owner, span_str(path), group);
 	struct shown shown = config_complain_show(key->text);
 	if (!near.word.p)
 		return config_complain(b->complaint, key, "unknown key \"%s\", expected a key of lastword --help", shown.text);
@@ -56,26 +57,26 @@ static bool complain_unknown(struct binding *b, bool of_route, const struct node
 		SPAN_ARG(near.word));
 }
 
-static bool check_keys(struct binding *b, bool of_route, const struct node *map, const char *group)
+static bool check_keys(struct binding *b, enum option_owner owner, const struct node *map, const char *group)
 {
 	for (const struct node *n = map->child; n; n = n->next) {
 		char path[272]; /* keys have at most 128 bytes, groups do not nest */
 		snprintf(path, sizeof path, "%s%s", group, n->key->text.p);
-		bool is_routes = !of_route && !*group && span_is(span_str(path), "routes");
+		bool is_routes = owner == OF_ALL && !*group && span_is(span_str(path), "routes");
 		bool is_dotted = span_find(n->key->text, '.') < n->key->text.n; /* a path of the table, but no key */
-		bool is_known = is_routes || config_option_find(of_route, span_str(path));
+		bool is_known = is_routes || config_option_find(owner, span_str(path));
 		if (is_known && !is_dotted)
 			continue;
 		if (is_known)
 			return config_complain(b->complaint, n->key, "the key %s, expected a map in a map instead of the dot",
 				path);
-		if (*group || !config_option_is_group(of_route, span_str(path)))
-			return complain_unknown(b, of_route, n->key, path, span_str(group));
+		if (*group || !config_option_is_group(owner, span_str(path)))
+			return complain_unknown(b, owner, n->key, path, span_str(group));
 		if (n->kind != NODE_MAP)
 			return config_complain(b->complaint, n, "%s: %s, expected a map", path,
 				n->kind == NODE_LIST ? "a list" : n->text.n ? "a single value" : "no value");
 		snprintf(path, sizeof path, "%s.", n->key->text.p);
-		if (!check_keys(b, of_route, n, path))
+		if (!check_keys(b, owner, n, path))
 			return false;
 	}
 	return true;
@@ -102,29 +103,43 @@ static bool bind_default(struct binding *b, const struct option *o, const char *
 	return fine;
 }
 
-static bool bind_rows(struct binding *b, bool of_route, const struct node *map, const struct rows *rows)
+static void *whole_of(const struct binding *b, enum option_owner owner)
 {
-	void *whole = of_route ? (void *)b->route : (void *)b->config;
+	switch (owner) {
+	case OF_ALL:
+		return b->config;
+	case OF_CALLER:
+		return b->caller;
+	case OF_ROUTE:
+		return b->route;
+	}
+	return NULL;
+}
+
+static bool bind_rows(struct binding *b, enum option_owner owner, const struct node *map, const struct rows *rows)
+{
+	void *whole = whole_of(b, owner);
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct option *o = &config_option_rows[i];
-		if (o->of_route != of_route)
+		if (o->owner != owner)
 			continue;
-		const char *text = of_route ? config_option_default(o, b->route) : o->initial;
+		const char *text = config_option_default(o, owner == OF_ROUTE ? b->route : NULL);
 		void *field = config_option_field(o, whole);
 		if (rows->said[i] ? !bind_said(b, o, rows->said[i], field) : text && !bind_default(b, o, text, field))
 			return false;
-		if (!rows->said[i] && !text && of_route)
-			return config_complain(b->complaint, map, "a route without %s, expected %s", o->path, o->type->expects);
+		if (!rows->said[i] && !text && owner != OF_ALL)
+			return config_complain(b->complaint, map, "a %s without %s, expected %s",
+				owner == OF_ROUTE ? "route" : "key", o->path, o->type->expects);
 	}
 	return true;
 }
 
-static void find_rows(struct rows *rows, bool of_route, const struct node *map)
+static void find_rows(struct rows *rows, enum option_owner owner, const struct node *map)
 {
 	CHECK(config_option_count <= ROWS_MOST);
 	*rows = (struct rows){0};
 	for (size_t i = 0; i < config_option_count; i++)
-		if (config_option_rows[i].of_route == of_route)
+		if (config_option_rows[i].owner == owner)
 			rows->said[i] = config_tree_find(map, config_option_rows[i].path);
 }
 
@@ -134,16 +149,30 @@ static void put_flags_first(struct rows *rows, const struct flags *f)
 		const char *path = config_cli_rows[flag].path;
 		const struct node *n = config_cli_said(f, flag);
 		if (path && n)
-			rows->said[config_option_find(false, span_str(path)) - config_option_rows] = n;
+			rows->said[config_option_find(OF_ALL, span_str(path)) - config_option_rows] = n;
 	}
+}
+
+/* Callers. */
+
+bool config_bind_caller(struct binding *b, const struct node *n)
+{
+	struct rows rows;
+	if (n->kind != NODE_MAP)
+		return config_complain(b->complaint, n, "keys: %s, expected a map with name and key",
+			n->kind == NODE_LIST ? "a list" : "a single value");
+	if (!check_keys(b, OF_CALLER, n, ""))
+		return false;
+	find_rows(&rows, OF_CALLER, n);
+	return bind_rows(b, OF_CALLER, n, &rows);
 }
 
 /* Routes. */
 
 static void say_upstream(struct rows *rows, const struct node *upstream)
 {
-	rows->said[config_option_find(true, SPAN("upstream")) - config_option_rows] = upstream;
-	rows->said[config_option_find(true, SPAN("dialect")) - config_option_rows] = NULL;
+	rows->said[config_option_find(OF_ROUTE, SPAN("upstream")) - config_option_rows] = upstream;
+	rows->said[config_option_find(OF_ROUTE, SPAN("dialect")) - config_option_rows] = NULL;
 }
 
 static bool bind_route(struct binding *b, const struct node *n, const struct node *upstream)
@@ -152,13 +181,13 @@ static bool bind_route(struct binding *b, const struct node *n, const struct nod
 	if (n->kind != NODE_MAP)
 		return config_complain(b->complaint, n, "routes: %s, expected a map with path and upstream",
 			n->kind == NODE_LIST ? "a list" : "a single value");
-	if (!check_keys(b, true, n, ""))
+	if (!check_keys(b, OF_ROUTE, n, ""))
 		return false;
-	find_rows(&rows, true, n);
+	find_rows(&rows, OF_ROUTE, n);
 	const struct node *path = config_tree_find(n, "path");
 	if (upstream && path && span_is(path->text, browser_path))
 		say_upstream(&rows, upstream);
-	if (!bind_rows(b, true, n, &rows) || !config_rules_route(b, n, rows.said))
+	if (!bind_rows(b, OF_ROUTE, n, &rows) || !config_rules_route(b, n, rows.said))
 		return false;
 	for (size_t i = 0; i < b->route->upstreams; i++)
 		b->route->upstream[i].ca = b->route->ca;
@@ -212,12 +241,12 @@ static bool bind_whole(struct binding *b, const struct node *root, const struct 
 	if (root && root->kind != NODE_MAP)
 		return config_complain(b->complaint, root, "%s, expected keys and values",
 			root->kind == NODE_LIST ? "a list" : "a single value");
-	if (root && !check_keys(b, false, root, ""))
+	if (root && !check_keys(b, OF_ALL, root, ""))
 		return false;
-	find_rows(&rows, false, root);
+	find_rows(&rows, OF_ALL, root);
 	put_flags_first(&rows, f);
 	b->said = rows.said;
-	if (!bind_rows(b, false, root, &rows))
+	if (!bind_rows(b, OF_ALL, root, &rows))
 		return false;
 
 	const struct node *routes = config_tree_find(root, "routes"), *upstream = config_cli_said(f, FLAG_UPSTREAM);

@@ -18,13 +18,17 @@
 #define RANGE(low, high) .least = (low), .most = (high)
 #define OFF_OR(low, high) .least = (low), .most = (high), .has_off = true
 #define LACKS(function, what, else_) .later = config_##function, .lacks = what, .instead = else_
-#define WHOLE path
 #define OPTION(name, kind_of_value, field, value, ...) \
 	{.path = name, .type = &config_##kind_of_value, .at = offsetof(struct config, field), \
 		.initial = value, __VA_ARGS__},
+#define WHOLE path
+#define CALLER(name, kind_of_value, field, value, ...) \
+	{.path = name, .type = &config_##kind_of_value, .at = offsetof(struct caller, field), \
+		.owner = OF_CALLER, .initial = value, __VA_ARGS__},
 #define ROUTE(name, kind_of_value, field, value, ...) \
-	{.path = name, .type = &config_##kind_of_value, .at = offsetof(struct route, field), .of_route = true, \
+	{.path = name, .type = &config_##kind_of_value, .at = offsetof(struct route, field), .owner = OF_ROUTE, \
 		.initial = value, __VA_ARGS__},
+
 
 _Static_assert(offsetof(struct route, WHOLE) == 0, "WHOLE is the route itself");
 
@@ -33,29 +37,40 @@ const struct option config_option_rows[] = {
 };
 const size_t config_option_count = sizeof config_option_rows / sizeof *config_option_rows;
 
-const struct option *config_option_find(bool of_route, span path)
+const struct option *config_option_find(enum option_owner owner, span path)
 {
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct option *o = &config_option_rows[i];
-		if (o->of_route == of_route && span_is(path, o->path))
+		if (o->owner == owner && span_is(path, o->path))
 			return o;
 	}
 	return NULL;
 }
 
-bool config_option_is_group(bool of_route, span path)
+bool config_option_is_group(enum option_owner owner, span path)
 {
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct option *o = &config_option_rows[i];
 		span whole = span_str(o->path);
-		if (o->of_route == of_route && span_starts(whole, path) && whole.n > path.n && whole.p[path.n] == '.')
+		if (o->owner == owner && span_starts(whole, path) && whole.n > path.n && whole.p[path.n] == '.')
 			return true;
 	}
 	return false;
 }
 
+void config_option_release(enum option_owner owner, void *whole)
+{
+	for (size_t i = 0; i < config_option_count; i++) {
+		const struct option *o = &config_option_rows[i];
+		if (o->owner == owner && o->type->release)
+			o->type->release(config_option_field(o, whole));
+	}
+}
+
 const char *config_option_default(const struct option *o, const struct route *r)
 {
+	if (!r)
+		return o->initial;
 	if (o->prefix && r->is_prefix)
 		return o->prefix;
 	if (o->passthrough && r->kind == ROUTE_PASSTHROUGH)

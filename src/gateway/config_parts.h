@@ -9,6 +9,8 @@
  *	config_type.c     what a duration, a size, a list of words … is: read, printed, freed
  *	config_address.c  the same for listeners, hosts and origins
  *	config_place.c    the same for paths, upstreams, dialects and credentials
+ *	config_caller.c   the same for callers and their keys
+ *	config_secret.c   env:NAME and file:PATH → a secret
  *	config_json.c     a node → JSON
  *	config_later.c    what this version lacks
  *	config_bind.c     nodes × table → struct config
@@ -87,9 +89,13 @@ const struct node *config_tree_find(const struct node *map, const char *path);
 
 struct option;
 
+/* What an option is said of: once of all, or of each element of a list. */
+enum option_owner { OF_ALL, OF_CALLER, OF_ROUTE };
+
 struct binding {
 	struct config *config;
 	struct route *route; /* the one that is being read; NULL for what is said once */
+	struct caller *caller; /* likewise */
 	const struct node *const *said; /* for each row that is said once: by whom; NULL for a default */
 	struct complaint *complaint;
 };
@@ -105,14 +111,15 @@ struct option_type {
 struct option {
 	const char *path; /* "limits.body"; a route's are relative to the route */
 	const struct option_type *type;
-	size_t at;        /* offset in struct config or struct route */
-	bool of_route;
+	size_t at;        /* offset in struct config, struct caller or struct route */
+	enum option_owner owner;
 
 	/* Defaults, as they would stand in the file. The first that applies: */
 	const char *prefix;      /* routes whose path ends in / * */
 	const char *passthrough; /* passthrough routes */
 	const char *model;       /* routes onto the embedded model */
-	const char *initial;     /* all others; NULL: a route must say it, and what is said once may stay unsaid */
+	const char *initial;     /* all others; NULL: each element of a list must say it, and what is said once may stay
+	                          * unsaid */
 
 	uint64_t least, most;    /* for numbers; most 0: no limit but the type's */
 	bool has_off;            /* 0 is outside of the limits and means off (or what the sentence says) */
@@ -126,9 +133,11 @@ struct option {
 
 extern const struct option config_option_rows[];
 extern const size_t config_option_count;
-const struct option *config_option_find(bool of_route, span path);
+const struct option *config_option_find(enum option_owner owner, span path);
 /* True when paths of the table continue after `path` and a dot. */
-bool config_option_is_group(bool of_route, span path);
+bool config_option_is_group(enum option_owner owner, span path);
+/* Frees what the fields of a configuration, a caller or a route own. */
+void config_option_release(enum option_owner owner, void *whole);
 const char *config_option_default(const struct option *o, const struct route *r);
 /* Appends the sentence and what the other columns add to it: defaults of other routes, what this version lacks. */
 void config_option_describe(const struct option *o, struct buf *out);
@@ -161,6 +170,22 @@ extern const struct option_type config_address_listen, config_address_listen_or_
 
 extern const struct option_type config_place_path, config_place_upstreams, config_place_dialect,
 	config_place_request, config_place_auth, config_place_header, config_place_ca, config_place_model_file;
+
+extern const struct option_type config_caller_list, config_caller_name, config_caller_key;
+
+/* A secret and where it is from. */
+struct secret {
+	enum auth_kind from; /* AUTH_ENV or AUTH_FILE */
+	char *name;          /* of the variable or file */
+	char *value;
+};
+/* text: env:NAME or file:PATH; it is not repeated in a complaint, because it may be the secret itself. *out is for
+ * config_secret_finish also after a complaint. */
+MUST bool config_secret_bind(struct binding *b, const struct option *o, const struct node *n, span text,
+	struct secret *out);
+void config_secret_finish(struct secret *s);
+/* "env:NAME  # (set)". */
+void config_secret_print(enum auth_kind from, const char *name, bool is_set, struct buf *out);
 
 bool config_later_always(const struct node *n);
 bool config_later_filled_list(const struct node *n);
@@ -254,6 +279,13 @@ MUST const char *config_file_read(const char *path, size_t most, bool regular, s
 
 /* NULL with a complaint. root may be NULL. */
 MUST struct config *config_bind(const struct node *root, const struct flags *f, struct complaint *c);
+
+/* One of `keys`: fills b->caller. */
+MUST bool config_bind_caller(struct binding *b, const struct node *n);
+
+/* Each option of that owner as a line. first: how the first one is indented, rest: the others. */
+void config_print_rows(struct buf *out, enum option_owner owner, const void *whole, const char *first,
+	const char *rest);
 
 /* said[i] is what the file or a flag said for config_option_rows[i] of this route, NULL for a default. */
 MUST bool config_rules_route(struct binding *b, const struct node *route, const struct node *const *said);

@@ -4,8 +4,7 @@
  * These fill several fields of struct route at once, so their `field` is the route itself (offset 0).
  *
  * Invariants:
- * 1. A credential is read once, at load, and kept in auth_value alone: no complaint, no --check-config and no log shows
- *    it, and a complaint about `auth` does not repeat what was written there, because it may be the secret itself.
+ * 1. A credential is kept in auth_value alone: no complaint, no --check-config and no log shows it (config_secret.c).
  * 2. The spans of an upstream's url point into its text, on the heap, so the array of upstreams may move.
  *
  * What may go together with what (text with request, client with browser …) is in config_rules.c. */
@@ -16,8 +15,6 @@
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-enum { SECRET_BYTES = 8192 };
 
 /* Path. */
 
@@ -185,56 +182,6 @@ const struct option_type config_place_request = {
 
 /* Credentials. */
 
-static span drop_newline(span s)
-{
-	if (s.n && s.p[s.n - 1] == '\n')
-		s.n--;
-	if (s.n && s.p[s.n - 1] == '\r')
-		s.n--;
-	return s;
-}
-
-/* Fit for a header's value (RFC 9110 §5.5) without further thought. */
-static const char *judge_secret(span secret)
-{
-	if (secret.n == 0)
-		return "is empty";
-	if (secret.n > SECRET_BYTES)
-		return "is longer than 8 KiB";
-	for (size_t i = 0; i < secret.n; i++)
-		if ((unsigned char)secret.p[i] < 0x20 || secret.p[i] == 0x7f)
-			return "has control characters";
-	return NULL;
-}
-
-static bool keep_secret(struct binding *b, const struct option *o, const struct node *n, struct route *r, span secret)
-{
-	const char *wrong = judge_secret(drop_newline(secret));
-	if (wrong)
-		return config_complain(b->complaint, n, "%s: the secret in %s %s, expected one line of text", o->path,
-			r->auth_name, wrong);
-	return config_type_copy(b, n, drop_newline(secret), &r->auth_value);
-}
-
-static bool read_variable(struct binding *b, const struct option *o, const struct node *n, struct route *r)
-{
-	const char *value = getenv(r->auth_name);
-	if (!value)
-		return config_complain(b->complaint, n, "%s: the environment variable %s is not set, expected the secret in it",
-			o->path, r->auth_name);
-	return keep_secret(b, o, n, r, span_str(value));
-}
-
-static bool read_secret_file(struct binding *b, const struct option *o, const struct node *n, struct route *r)
-{
-	struct buf bytes = {0};
-	const char *wrong = config_file_read(r->auth_name, SECRET_BYTES + 2, true, &bytes);
-	bool fine = wrong ? config_complain(b->complaint, n, "%s: the file %s: %s, expected the secret in it", o->path,
-		r->auth_name, wrong) : keep_secret(b, o, n, r, buf_span(&bytes));
-	buf_finish(&bytes);
-	return fine;
-}
-
 static bool bind_auth(struct binding *b, const struct option *o, const struct node *n, void *field)
 {
 	struct route *r = field;
@@ -246,36 +193,31 @@ static bool bind_auth(struct binding *b, const struct option *o, const struct no
 		r->auth = plain ? AUTH_CLIENT : AUTH_NONE;
 		return true;
 	}
-	bool is_env = span_starts(text, SPAN("env:")), is_file = span_starts(text, SPAN("file:"));
-	span name = span_from(text, is_env ? 4 : 5);
-	if (!(is_env || is_file) || name.n == 0)
-		return config_type_wrong(b, o, n, "neither the name of a variable nor of a file");
-	r->auth = is_env ? AUTH_ENV : AUTH_FILE;
-	if (!config_type_copy(b, n, name, &r->auth_name))
+	struct secret secret = {0};
+	if (!config_secret_bind(b, o, n, text, &secret)) {
+		config_secret_finish(&secret);
 		return false;
-	return is_env ? read_variable(b, o, n, r) : read_secret_file(b, o, n, r);
+	}
+	r->auth = secret.from;
+	r->auth_name = secret.name;
+	r->auth_value = secret.value;
+	return true;
 }
 
 static void print_auth(const struct option *o, const void *field, struct buf *out)
 {
 	const struct route *r = field;
-	struct buf text = {0};
-	static const char *const kinds[] = {"none", "client", "env:", "file:"};
-	buf_put(&text, span_str(kinds[r->auth]));
-	buf_put(&text, span_str(r->auth_name));
-	config_type_put_plain(out, buf_span(&text));
-	buf_put(out, r->auth_value ? SPAN("  # (set)") : SPAN(""));
-	out->failed |= text.failed;
-	buf_finish(&text);
+	if (r->auth_name)
+		config_secret_print(r->auth, r->auth_name, r->auth_value, out);
+	else
+		buf_put(out, r->auth == AUTH_CLIENT ? SPAN("client") : SPAN("none"));
 }
 
 static void release_auth(void *field)
 {
 	struct route *r = field;
-	if (r->auth_value)
-		explicit_bzero(r->auth_value, strlen(r->auth_value));
-	free(r->auth_value);
-	free(r->auth_name);
+	struct secret secret = {r->auth, r->auth_name, r->auth_value};
+	config_secret_finish(&secret);
 	r->auth_value = r->auth_name = NULL;
 }
 

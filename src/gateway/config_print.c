@@ -26,7 +26,7 @@ static void print_globals(struct buf *out, const struct config *c)
 	span group = {0};
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct option *o = &config_option_rows[i];
-		if (o->of_route || !o->initial)
+		if (o->owner != OF_ALL || !o->initial)
 			continue;
 		span mine = group_of(o);
 		if (mine.n && !span_eq(mine, group))
@@ -37,22 +37,22 @@ static void print_globals(struct buf *out, const struct config *c)
 	}
 }
 
-static void print_route(struct buf *out, const struct route *r)
+void config_print_rows(struct buf *out, enum option_owner owner, const void *whole, const char *first,
+	const char *rest)
 {
-	const char *indent = "  - ";
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct option *o = &config_option_rows[i];
-		if (!o->of_route)
+		if (o->owner != owner)
 			continue;
-		buf_printf(out, "%s%s: ", indent, o->path);
-		put_value(out, o, r);
-		indent = "    ";
+		buf_printf(out, "%s%s: ", first, o->path);
+		put_value(out, o, whole);
+		first = rest;
 	}
 }
 
 void config_print_option(const struct route *r, const char *name, struct buf *out)
 {
-	const struct option *o = config_option_find(true, span_str(name));
+	const struct option *o = config_option_find(OF_ROUTE, span_str(name));
 	buf_printf(out, "%s: ", name);
 	o->type->print(o, (const char *)r + o->at, out);
 }
@@ -63,7 +63,7 @@ void config_print(const struct config *c, void (*put)(void *to, span text), void
 	print_globals(&out, c);
 	buf_put(&out, SPAN("routes:\n"));
 	for (size_t i = 0; i < c->routes; i++)
-		print_route(&out, &c->route[i]);
+		config_print_rows(&out, OF_ROUTE, &c->route[i], "  - ", "    ");
 	if (!out.failed)
 		put(to, buf_span(&out));
 	buf_finish(&out);

@@ -78,17 +78,17 @@ static void put_option(struct page *p, const struct option *o)
 	go_to(p, NAME_AT);
 	put_text(p, span_str(o->path));
 	go_to(p, VALUE_AT);
-	put_text(p, o->initial ? span_str(o->initial) : o->of_route ? SPAN("(required)") : SPAN("(none)"));
+	put_text(p, o->initial ? span_str(o->initial) : o->owner != OF_ALL ? SPAN("(required)") : SPAN("(none)"));
 	go_to(p, TEXT_AT);
 	config_option_describe(o, &text);
 	put_wrapped(p, TEXT_AT, buf_span(&text));
 	buf_finish(&text);
 }
 
-static void put_options(struct page *p, bool of_route)
+static void put_options(struct page *p, enum option_owner owner)
 {
 	for (size_t i = 0; i < config_option_count; i++)
-		if (config_option_rows[i].of_route == of_route)
+		if (config_option_rows[i].owner == owner)
 			put_option(p, &config_option_rows[i]);
 }
 
@@ -105,6 +105,12 @@ static const char options[] =
 	"\n"
 	"Keys of FILE (YAML; a dot stands for a map in a map), their defaults and what they mean. Durations\n"
 	"have a unit: ms, s, min or h; sizes are bytes or have one: KiB, MiB or GiB.\n"
+	"\n";
+
+static const char keys[] =
+	"\n"
+	"keys: a list of maps with these keys. Whoever starts work sends the secret as Authorization: Bearer,\n"
+	"x-api-key, x-goog-api-key, api-key, Lastword-Key, ?key= or the cookie lastword_key.\n"
 	"\n";
 
 static const char routes[] =
@@ -153,9 +159,11 @@ void config_print_help(void (*put)(void *to, span text), void *to)
 	for (enum flag f = 0; f < FLAGS; f++)
 		put_flag(&page, &config_cli_rows[f]);
 	buf_put(&out, span_str(options));
-	put_options(&page, false);
+	put_options(&page, OF_ALL);
+	buf_put(&out, span_str(keys));
+	put_options(&page, OF_CALLER);
 	buf_put(&out, span_str(routes));
-	put_options(&page, true);
+	put_options(&page, OF_ROUTE);
 	buf_put(&out, span_str(examples));
 	if (!out.failed)
 		put(to, buf_span(&out));

@@ -39,7 +39,7 @@ static void put_option(struct buf *out, const struct option *o)
 	buf_put(out, SPAN(".TP\n\\fB"));
 	put_text(out, span_str(o->path));
 	buf_put(out, SPAN("\\fR: "));
-	put_text(out, o->initial ? span_str(o->initial) : o->of_route ? SPAN("(required)") : SPAN("(none)"));
+	put_text(out, o->initial ? span_str(o->initial) : o->owner != OF_ALL ? SPAN("(required)") : SPAN("(none)"));
 	buf_put_byte(out, '\n');
 	config_option_describe(o, &text);
 	put_text(out, buf_span(&text));
@@ -54,10 +54,10 @@ static void put_option(struct buf *out, const struct option *o)
 	buf_finish(&text);
 }
 
-static void put_options(struct buf *out, bool of_route)
+static void put_options(struct buf *out, enum option_owner owner)
 {
 	for (size_t i = 0; i < config_option_count; i++)
-		if (config_option_rows[i].of_route == of_route)
+		if (config_option_rows[i].owner == owner)
 			put_option(out, &config_option_rows[i]);
 }
 
@@ -87,6 +87,13 @@ static const char configuration[] =
 	"The file is YAML of at most 1 MiB, one document, without anchors, aliases and tags. A dot stands for a map in a\n"
 	"map. Durations have a unit (ms, s, min, h), sizes are bytes or have one (KiB, MiB, GiB). Unknown keys, duplicate\n"
 	"keys and values out of range are mistakes.\n";
+
+static const char keys[] =
+	".SS keys\n"
+	"A list of maps with the keys below. With it, whoever starts work sends the secret as Authorization: Bearer,\n"
+	"x\\-api\\-key, x\\-goog\\-api\\-key, api\\-key, Lastword\\-Key, the query\\(aqs key or the cookie lastword_key;\n"
+	"on a route with auth: client, where the others are the upstream\\(aqs, as Lastword\\-Key or the cookie. It never\n"
+	"goes up. Reading and stopping a stream need only its id.\n";
 
 static const char routes[] =
 	".SS routes\n"
@@ -121,9 +128,11 @@ void config_print_man(void (*put)(void *to, span text), void *to)
 	for (enum flag f = 0; f < FLAGS; f++)
 		put_flag(&out, &config_cli_rows[f]);
 	buf_put(&out, span_str(configuration));
-	put_options(&out, false);
+	put_options(&out, OF_ALL);
+	buf_put(&out, span_str(keys));
+	put_options(&out, OF_CALLER);
 	buf_put(&out, span_str(routes));
-	put_options(&out, true);
+	put_options(&out, OF_ROUTE);
 	buf_put(&out, span_str(check));
 	for (enum probe_flag f = 0; f < PROBE_FLAGS; f++)
 		put_flag(&out, &config_probe_rows[f]);

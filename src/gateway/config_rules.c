@@ -16,9 +16,9 @@ struct rule {
 	const struct node *at;          /* the route, for values that nobody said */
 };
 
-static const struct node *said(const struct node *const *rows, bool of_route, const char *path)
+static const struct node *said(const struct node *const *rows, enum option_owner owner, const char *path)
 {
-	return rows[config_option_find(of_route, span_str(path)) - config_option_rows];
+	return rows[config_option_find(owner, span_str(path)) - config_option_rows];
 }
 
 /* The line to blame: the first of them that was said. */
@@ -27,8 +27,8 @@ static const struct node *blame(const struct node *first, const struct node *sec
 	return first ? first : second ? second : third;
 }
 
-static const struct node *of_route(const struct rule *r, const char *path) { return said(r->said, true, path); }
-static const struct node *said_once(const struct binding *b, const char *path) { return said(b->said, false, path); }
+static const struct node *of_route(const struct rule *r, const char *path) { return said(r->said, OF_ROUTE, path); }
+static const struct node *said_once(const struct binding *b, const char *path) { return said(b->said, OF_ALL, path); }
 
 static bool is_on_model(const struct route *r)
 {

@@ -12,8 +12,8 @@
  *    release frees that).
  * 2. Zero bytes are every type's empty value, so release may be called on a field that was never bound.
  *
- * Addresses, hosts and origins are in config_address.c; paths, upstreams, dialects and credentials in config_place.c.
- * */
+ * Addresses, hosts and origins are in config_address.c; paths, upstreams, dialects and credentials in config_place.c;
+ * callers and their keys in config_caller.c. */
 #include "gateway/config_parts.h"
 
 #include <ctype.h>

@@ -96,6 +96,7 @@ bool crew_open(struct crew *crew, struct config *c, char *why, size_t why_bytes)
 	CHECK(getrandom(&crew->generation, sizeof crew->generation, 0) == sizeof crew->generation);
 	crew->generation &= 15;
 	labels_adopt(&crew->labels, c);
+	accounts_adopt(&crew->accounts, c);
 	for (unsigned i = 0; i < crew_size(c); i++) {
 		crew->worker[i] = malloc(sizeof *crew->worker[i]);
 		CHECK(crew->worker[i]);
@@ -156,6 +157,7 @@ void crew_close(struct crew *crew)
 		free(crew->worker[i]);
 	}
 	labels_finish(&crew->labels);
+	accounts_finish(&crew->accounts);
 }
 
 static void say_unchanged(const char *key, bool same)
@@ -189,6 +191,7 @@ bool crew_take_config(struct crew *crew, struct config *c, void (*on_taken)(stru
 	}
 	say_what_stays(crew->worker[0]->config, c);
 	labels_adopt(&crew->labels, c);
+	accounts_adopt(&crew->accounts, c);
 	crew->next = c;
 	crew->on_taken = on_taken;
 	atomic_store(&crew->awaited, crew->workers);

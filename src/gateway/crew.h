@@ -4,6 +4,7 @@
 #define GATEWAY_CREW_H
 
 #include "base/quota.h"
+#include "gateway/account.h"
 #include "gateway/budget.h"
 #include "gateway/worker.h"
 
@@ -15,6 +16,7 @@ struct crew {
 	unsigned generation;      /* of the process, 4 bits of each id */
 	uint64_t started_ms;
 	struct labels labels;     /* of routes; the first worker's */
+	struct accounts accounts; /* of keys; the first worker's, but what they count is anybody's */
 	struct model *model;      /* on the first worker's loop; NULL when no route wants it */
 
 	struct quota connections; /* on the public listeners */

@@ -21,6 +21,8 @@ void streams_delete(struct worker *w, struct exchange *x, const struct route *ro
 void streams_resume(struct worker *w, struct exchange *x, span place);
 /* What is said of a place from which nothing can be told any more: failed/forgotten. */
 void streams_answer_forgotten(struct worker *w, struct exchange *x, span place);
+/* A whole browser stream that only fails; finishes what was printed. */
+void streams_answer_failed(struct exchange *x, struct buf *printed);
 /* The place that a request carries, the header before the query; p is NULL when there is none. storage: for a decoded
  * query. */
 MUST bool streams_place(struct exchange *x, struct buf *storage, span *place);
@@ -28,7 +30,12 @@ MUST bool streams_place(struct exchange *x, struct buf *storage, span *place);
 /* passthrough.c: any method on a passthrough route. */
 void passthrough(struct worker *w, struct exchange *x, const struct route *route);
 /* The same, its body being here already; a loan. */
-void passthrough_whole(struct worker *w, struct exchange *x, struct config *config, const struct route *route, span body);
+struct passing {
+	struct config *config;
+	const struct route *route;
+	const struct caller *who; /* NULL: no keys are configured */
+};
+void passthrough_whole(struct worker *w, struct exchange *x, const struct passing *how, span body);
 /* Such a request goes on without its client, and its answer has not begun. Asking keeps it alive for another `grace`. */
 struct retry_key;
 MUST bool passthrough_pends(struct worker *w, const struct retry_key *key);

@@ -2,15 +2,18 @@
 #ifndef GATEWAY_FORWARD_H
 #define GATEWAY_FORWARD_H
 
+#include "gateway/config.h"
 #include "server/exchange.h"
 #include "upstream/route.h"
 
-/* The request: its target at that upstream of the route, and its header lines; d: the dialect, or NULL. */
-void forward_put_target(const struct route *route, const struct upstream *u, const struct url_target *target,
-	struct buf *out);
-void forward_put_fields(const struct route *route, const struct dialect *d, const struct exchange *x, struct buf *out);
+/* The request: its target at that upstream of the route, and its header lines; d: the dialect, or NULL. callers: whose
+ * keys do not cross. */
+void forward_put_target(const struct route *route, const struct upstream *u, const struct callers *callers,
+	const struct url_target *target, struct buf *out);
+void forward_put_fields(const struct route *route, const struct dialect *d, const struct callers *callers,
+	const struct exchange *x, struct buf *out);
 
-/* What the client says of who it is: to tell callers apart. */
+/* What the client says to the upstream of who it is: to tell clients apart. */
 void forward_put_credentials(const struct http_head *head, struct buf *out);
 
 /* The answer's fields, given to the exchange: all; without Content-Type, which waits until it is known what the answer is; or

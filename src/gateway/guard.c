@@ -1,7 +1,12 @@
 /* A page anywhere on the web can make a browser send requests to a gateway on the same machine. What it cannot do is
  * forge Host, Origin and Sec-Fetch-Site, so these three decide; requests of programs carry neither Origin nor
- * Sec-Fetch-Site and pass where no browser would leave them out, that is on a loopback listener. */
+ * Sec-Fetch-Site and pass where no browser would leave them out, that is on a loopback listener, or with a key.
+ *
+ * With `keys`, whoever starts work is also somebody: who, caller.c finds out. Whoever reads or stops a stream that is there
+ * needs its id and no more; a key that is shown all the same must not be another one than the stream's (streams.c). */
 #include "gateway/guard.h"
+
+#include "gateway/recognise.h"
 
 #include <stdio.h>
 
@@ -75,7 +80,7 @@ void guard_preflight(const struct worker *w, struct exchange *x, const char *met
 	}
 	exchange_field(x, "Access-Control-Allow-Methods", span_str(methods));
 	exchange_field(x, "Access-Control-Allow-Headers",
-		SPAN("Last-Event-ID, Authorization, Content-Type, Idempotency-Key"));
+		SPAN("Last-Event-ID, Authorization, Content-Type, Idempotency-Key, Lastword-Key"));
 	exchange_field(x, "Access-Control-Max-Age", SPAN("600"));
 	exchange_answer(x, 204, NULL, (span){0});
 }
@@ -85,7 +90,7 @@ static bool is_json(const struct http_head *head)
 	return span_is_nocase(headers_media_type(headers_get(head, "content-type")), "application/json");
 }
 
-/* NULL when the request may start work. */
+/* A page that no one here knows makes its browser ask. NULL: no. */
 static const char *suspicion(const struct worker *w, const struct exchange *x)
 {
 	const struct http_head *head = exchange_head(x);
@@ -95,17 +100,63 @@ static const char *suspicion(const struct worker *w, const struct exchange *x)
 		return "Pages of that origin may not start work here; origins are listed in the configuration under allow_origins.";
 	if (!allowed && (span_is_nocase(site, "cross-site") || span_is_nocase(site, "same-site")))
 		return "Another site's page may not start work here.";
-	if (allowed || site.p || listens_on_loopback(w))
+	return NULL;
+}
+
+/* Nothing says that it is not a page's browser that asks. A page of another site does not send our cookie
+ * (SameSite=Strict), and a field with a key only if it was allowed to (that takes a preflight). NULL: it may. */
+static const char *doubt(const struct worker *w, const struct exchange *x, const struct caller_seen *seen)
+{
+	const struct http_head *head = exchange_head(x);
+	bool is_told = headers_get(head, "origin").p || headers_get(head, "sec-fetch-site").p;
+	if (is_told || seen->is_by_field || listens_on_loopback(w))
 		return NULL;
 	if (span_is(head->method, "POST"))
 		return is_json(head) ? NULL : "Off the loopback interface a POST needs Content-Type: application/json.";
-	return "Off the loopback interface a request that starts work needs Sec-Fetch-Site or an allowed Origin.";
+	return seen->caller ? NULL
+	     : "Off the loopback interface a request that starts work needs Sec-Fetch-Site, an allowed Origin or a key.";
 }
 
-bool guard_start(const struct worker *w, struct exchange *x)
+/* Unknown, wrong and missing look alike. In the dialect, so that its SDKs raise what they raise for a wrong key. */
+static void refuse_unknown(struct exchange *x, const struct route *route)
 {
+	static const char sentence[] = "This gateway asks for a key, and none that it knows came with the request.";
+	const struct dialect *d = route && route->kind == ROUTE_PASSTHROUGH ? recognise_dialect(route, x) : NULL;
+	struct failure f = {.status = 401, .sentence = sentence, .code = "invalid_api_key", .sequence = -1};
+	struct buf body = {0};
+	exchange_field(x, "WWW-Authenticate", SPAN("Bearer"));
+	if (d)
+		dialect_put_error_body(&body, d, &f);
+	if (d && !body.failed)
+		exchange_answer(x, 401, "application/json", buf_span(&body));
+	else
+		exchange_refuse(x, 401, f.code, sentence);
+	buf_finish(&body);
+}
+
+static struct caller_seen see(const struct worker *w, const struct exchange *x, enum caller_places places)
+{
+	return caller_find(&w->config->callers, places, exchange_head(x), exchange_target(x)->query);
+}
+
+bool guard_start(struct worker *w, struct exchange *x, const struct route *route, const struct caller **who)
+{
+	struct caller_seen seen = see(w, x, route && route->auth == AUTH_CLIENT ? CALLER_OWN_PLACES : CALLER_EVERYWHERE);
 	const char *why = suspicion(w, x);
+	if (!why && w->config->callers.n && !caller_is_known(&seen)) {
+		w->metrics.unknown_callers++;
+		refuse_unknown(x, route);
+		return false;
+	}
+	if (!why)
+		why = doubt(w, x, &seen);
 	if (why)
 		exchange_refuse(x, 403, "origin", why);
+	*who = seen.caller;
 	return !why;
+}
+
+struct caller_seen guard_visitor(const struct worker *w, const struct exchange *x)
+{
+	return see(w, x, CALLER_EVERYWHERE);
 }

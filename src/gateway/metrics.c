@@ -4,6 +4,8 @@
  * route has seen are printed, besides `finished`: two dozen causes times routes of zeros help nobody. */
 #include "gateway/metrics.h"
 
+#include "gateway/account.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -103,6 +105,7 @@ void metrics_add(struct metrics *sum, const struct metrics *m)
 	add(sum->resumes, m->resumes, RESUMES);
 	add(sum->attached, m->attached, ATTACHED_WAYS);
 	add(sum->piped, m->piped, PIPED_ENDS);
+	sum->unknown_callers += m->unknown_callers;
 	sum->joined_foreign += m->joined_foreign;
 	sum->live += m->live;
 	sum->kept += m->kept;
@@ -182,6 +185,8 @@ void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l,
 		m->joined_foreign);
 	one(out, "events_unwatched_total", "counter", "Events generated while nobody watched.", m->events_unwatched);
 	labelled(out, "piped_total", "Answers passed on unjudged, by how they ended.", "end", ends, m->piped, PIPED_ENDS);
+	one(out, "unknown_callers_total", "counter", "Requests refused because no key of ours came with them.",
+		m->unknown_callers);
 	family(out, "memory_bytes", "gauge", "Memory that grows with use.");
 	buf_printf(out, "lastword_memory_bytes{kind=\"journal\"} %" PRIu64 "\n", memory->journal);
 	buf_printf(out, "lastword_memory_bytes{kind=\"body\"} %" PRIu64 "\n", memory->body);
@@ -190,4 +195,35 @@ void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l,
 		&m->added_latency);
 	family(out, "build_info", "gauge", "Which lastword this is.");
 	buf_printf(out, "lastword_build_info{version=\"%s\"} 1\n", LASTWORD_VERSION);
+}
+
+static void put_key(struct buf *out, const char *name, const struct account *a, uint64_t value)
+{
+	buf_printf(out, "lastword_%s{key=\"%s\"} %" PRIu64 "\n", name, a->name, value);
+}
+
+static void put_refused(struct buf *out, const struct account *a)
+{
+	static const char *const limits[LIMITS] = {"streams", "starts_per_minute"};
+	for (int i = 0; i < LIMITS; i++)
+		buf_printf(out, "lastword_key_refused_total{key=\"%s\",limit=\"%s\"} %" PRIu64 "\n", a->name, limits[i],
+			atomic_load_explicit(&a->refused[i], memory_order_relaxed));
+}
+
+/* A name has no character that a label would have to escape (config_caller.c). */
+void metrics_print_keys(struct buf *out, const struct accounts *a)
+{
+	const struct account *one;
+	if (!a->first)
+		return;
+	family(out, "key_started_total", "counter",
+		"Starts that a key's limits allowed: streams, and requests of passthrough routes.");
+	for (one = a->first; one; one = one->next)
+		put_key(out, "key_started_total", one, atomic_load_explicit(&one->started, memory_order_relaxed));
+	family(out, "key_live", "gauge", "What is under way under a key.");
+	for (one = a->first; one; one = one->next)
+		put_key(out, "key_live", one, quota_used(&one->streams));
+	family(out, "key_refused_total", "counter", "Starts that a key's limits refused.");
+	for (one = a->first; one; one = one->next)
+		put_refused(out, one);
 }

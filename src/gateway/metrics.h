@@ -31,6 +31,7 @@ struct metrics {
 	uint64_t viewers;            /* now */
 	uint64_t events, event_bytes, events_unwatched;
 	uint64_t resumes[RESUMES], attached[ATTACHED_WAYS], piped[PIPED_ENDS];
+	uint64_t unknown_callers;    /* refused for want of a key */
 	uint64_t joined_foreign;     /* viewers of a stream whose home is another worker */
 	uint64_t live, kept;         /* streams; only in a sum, told by the shelf */
 	struct histogram first_event, added_latency;
@@ -53,6 +54,8 @@ struct route_metrics *metrics_route(struct metrics *m, size_t index);
 void metrics_observe(struct histogram *h, double seconds);
 void metrics_add(struct metrics *sum, const struct metrics *m);
 
+struct accounts;
+
 /* What the budget knows of. */
 struct memory_bytes {
 	uint64_t journal, body;
@@ -60,5 +63,7 @@ struct memory_bytes {
 
 /* Prometheus text. sum: of all workers. */
 void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l, const struct memory_bytes *memory);
+/* What is counted by the names of `keys`; nothing where there never were any. */
+void metrics_print_keys(struct buf *out, const struct accounts *a);
 
 #endif

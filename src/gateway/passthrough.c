@@ -10,9 +10,11 @@
 #include "gateway/endpoints.h"
 
 #include "base/clock.h"
+#include "gateway/account.h"
 #include "gateway/guard.h"
 #include "gateway/pipe.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Out of memory, or too long to be sent a second time. */
@@ -139,7 +141,7 @@ static bool has_room(struct worker *w, struct exchange *x, const struct route *r
 /* Without memory for it a retry will not find this request. */
 static void watch_digest(struct pipe *p)
 {
-	retry_put_scope(p->route, p->exchange, &p->key.scope);
+	retry_put_scope(p->route, p->who, p->exchange, &p->key.scope);
 	p->digest = EVP_MD_CTX_new();
 	if (p->digest && (p->key.scope.failed || !EVP_DigestInit_ex(p->digest, EVP_sha256(), NULL))) {
 		EVP_MD_CTX_free(p->digest);
@@ -147,17 +149,33 @@ static void watch_digest(struct pipe *p)
 	}
 }
 
-/* NULL: there was no memory, and the exchange is answered. */
-static struct pipe *create(struct worker *w, struct exchange *x, struct config *config, const struct route *route)
+static void refuse_short(struct exchange *x, const struct route *route, const struct shortage *why)
+{
+	char seconds[16];
+	snprintf(seconds, sizeof seconds, "%u", why->retry_after_s);
+	exchange_field(x, "Retry-After", span_str(seconds));
+	pipe_refuse(x, recognise_dialect(route, x), CAUSE_QUOTA, why->sentence);
+}
+
+/* NULL: the caller may start no more, or there was no memory, and the exchange is answered. */
+static struct pipe *create(struct worker *w, struct exchange *x, const struct passing *how)
 {
 	const char *peer = exchange_peer(x);
+	const struct route *route = how->route;
+	struct shortage shortage;
+	if (!account_take(how->who, clock_ns(), &shortage)) {
+		refuse_short(x, route, &shortage);
+		return NULL;
+	}
 	struct pipe *p = calloc(1, sizeof *p);
 	if (!p) {
+		account_undo(how->who);
 		exchange_refuse(x, 503, "overloaded", "There is no memory for this request now.");
 		return NULL;
 	}
-	*p = (struct pipe){.worker = w, .config = config_hold(config), .route = route, .exchange = x,
-		.started_ns = clock_ns(), .dialect = recognise_dialect(route, x)};
+	*p = (struct pipe){.worker = w, .config = config_hold(how->config), .route = route, .who = how->who,
+		.account = how->who ? how->who->account : NULL, .exchange = x, .started_ns = clock_ns(),
+		.dialect = recognise_dialect(route, x)};
 	memcpy(p->peer, peer, strnlen(peer, sizeof p->peer - 1));
 	asking_init(&p->asking);
 	LIST_INSERT_HEAD(&w->pipes, p, link);
@@ -176,24 +194,25 @@ static struct pipe *create(struct worker *w, struct exchange *x, struct config *
 void passthrough(struct worker *w, struct exchange *x, const struct route *route)
 {
 	const struct http_head *head = exchange_head(x);
-	if (!guard_start(w, x) || !has_room(w, x, route))
+	struct passing how = {.config = w->config, .route = route};
+	if (!guard_start(w, x, route, &how.who) || !has_room(w, x, route))
 		return;
 	if (head->framing == HTTP_LENGTH && head->length > body_limit(w->config)) {
 		exchange_refuse_and_close(x, 413, "body_too_large", "The request's body is larger than limits.body allows.");
 		return;
 	}
 	if (retry_is_one(route, head)) {
-		retry_open(w, x, route);
+		retry_open(w, x, route, how.who);
 		return;
 	}
-	struct pipe *p = create(w, x, w->config, route);
+	struct pipe *p = create(w, x, &how);
 	if (p)
 		begin(p);
 }
 
-void passthrough_whole(struct worker *w, struct exchange *x, struct config *config, const struct route *route, span body)
+void passthrough_whole(struct worker *w, struct exchange *x, const struct passing *how, span body)
 {
-	struct pipe *p = create(w, x, config, route);
+	struct pipe *p = create(w, x, how);
 	if (!p)
 		return;
 	p->has_body = p->keeps = p->waits = true;

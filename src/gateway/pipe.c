@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/account.h"
 #include "gateway/budget.h"
 #include "gateway/crew.h"
 #include "gateway/forward.h"
@@ -50,6 +51,8 @@ void pipe_close(struct pipe *p)
 	alarm_clear(&p->total);
 	absence_end(&p->alone);
 	LIST_REMOVE(p, link);
+	account_give(p->account);
+	p->account = NULL;
 	if (p->fetch)
 		fetch_cancel(p->fetch);
 	loop_free_later(&p->worker->loop, p, free_pipe);
@@ -80,6 +83,8 @@ static void log_failure(const struct pipe *p, enum cause cause, const char *deta
 	struct log_line l;
 	log_begin(&l, LOG_WARN, "pipe");
 	log_string(&l, "route", p->route->path);
+	if (p->who)
+		log_string(&l, "key", p->who->name);
 	log_string(&l, "cause", row->name);
 	log_string(&l, "detail", detail ? detail : row->sentence);
 	log_end(&l);
@@ -162,12 +167,13 @@ static void become_stream(struct pipe *p, const struct http_head *head, span so_
 	};
 	struct stream *s = stream_start(w, &(struct stream_plan){.config = p->config, .route = r, .rules = &rules,
 		.fetch = p->fetch, .head = head, .so_far = so_far, .started_ns = p->started_ns, .connected_ns = p->connected_ns,
-		.peer = p->peer});
+		.peer = p->peer, .account = p->account});
 	if (!s) {
 		pipe_fail(p, CAUSE_OVERLOADED, NULL);
 		return;
 	}
 	p->fetch = NULL;
+	p->account = NULL;
 	put_on_shelf(p, s);
 	pipe_close(p);
 	struct seat seat = {0};
@@ -330,8 +336,8 @@ bool pipe_ask(struct pipe *p)
 	const struct http_head *head = exchange_head(p->exchange);
 	const struct upstream *u = &p->route->upstream[p->attempt];
 	struct buf target = {0}, fields = {0};
-	forward_put_target(p->route, u, exchange_target(p->exchange), &target);
-	forward_put_fields(p->route, p->dialect, p->exchange, &fields);
+	forward_put_target(p->route, u, &p->config->callers, exchange_target(p->exchange), &target);
+	forward_put_fields(p->route, p->dialect, &p->config->callers, p->exchange, &fields);
 	struct fetch_request request = {
 		.upstream = u, .method = head->method, .target = buf_span(&target), .fields = buf_span(&fields),
 		.body_follows = p->has_body, .length = p->waits ? (int64_t)p->kept.n : head->framing == HTTP_LENGTH

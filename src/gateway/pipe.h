@@ -15,6 +15,8 @@ struct pipe {
 	struct worker *worker;
 	struct config *config; /* held */
 	const struct route *route;
+	const struct caller *who; /* of that configuration; NULL: no keys are configured */
+	struct account *account;  /* his, of which it holds a place; a stream takes it over */
 	struct exchange *exchange;
 	struct fetch *fetch;
 	struct alarm connect, first_event, total;

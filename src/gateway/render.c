@@ -97,6 +97,12 @@ void render_last_word(struct buf *out, span id, const struct last_word *word)
 	buf_put(out, SPAN("}\n\n"));
 }
 
+void render_quota(struct buf *out, uint64_t retry_ms, span id, const char *detail)
+{
+	render_first(out, retry_ms, id, 0);
+	render_last_word(out, id, &(struct last_word){.cause = CAUSE_QUOTA, .detail = detail});
+}
+
 void render_forgotten(struct buf *out, uint64_t retry_ms, span place)
 {
 	struct last_word word = {.cause = CAUSE_FORGOTTEN};

@@ -17,6 +17,8 @@ void render_last_word(struct buf *out, span id, const struct last_word *word);
 
 /* The whole answer to a place that is not kept here. place: what was asked for, printable. */
 void render_forgotten(struct buf *out, uint64_t retry_ms, span place);
+/* The whole answer to work that the caller may not start now. */
+void render_quota(struct buf *out, uint64_t retry_ms, span id, const char *detail);
 
 /* The members of a last word that state and stream share, without braces: "end":…,"crc32":… */
 void render_ending(struct buf *out, const struct last_word *word);

@@ -28,6 +28,7 @@ struct retry {
 	struct worker *worker;
 	struct config *config; /* held */
 	const struct route *route;
+	const struct caller *who; /* of that configuration */
 	struct exchange *exchange;
 	struct retry_key key;
 	span body;             /* a loan until the exchange is over */
@@ -44,14 +45,18 @@ struct visit {
 	bool pends;
 };
 
-void retry_put_scope(const struct route *r, const struct exchange *x, struct buf *scope)
+/* A caller is one whatever place his key stood in; what else the client says of itself matters where it goes up. */
+void retry_put_scope(const struct route *r, const struct caller *who, const struct exchange *x, struct buf *scope)
 {
 	buf_put(scope, SPAN("retry\n"));
 	buf_put(scope, span_str(r->path));
 	buf_put_byte(scope, '\n');
 	buf_put(scope, exchange_head(x)->target);
 	buf_put_byte(scope, '\n');
-	forward_put_credentials(exchange_head(x), scope);
+	buf_put(scope, who ? span_str(who->name) : SPAN(""));
+	buf_put_byte(scope, '\n');
+	if (!who || r->auth == AUTH_CLIENT)
+		forward_put_credentials(exchange_head(x), scope);
 }
 
 void retry_print_key(const struct retry_key *k, char key[2 * RETRY_DIGEST + 1])
@@ -114,8 +119,7 @@ static void look(struct errand *e)
 static void ask_anew(struct retry *r)
 {
 	struct exchange *x = r->exchange;
-	struct config *config = r->config;
-	passthrough_whole(r->worker, x, config, r->route, r->body);
+	passthrough_whole(r->worker, x, &(struct passing){r->config, r->route, r->who}, r->body);
 	close_retry(r);
 }
 
@@ -197,16 +201,17 @@ static void on_body(void *owner, span body)
 
 static const struct exchange_events collecting = {.on_request = on_body, .on_gone = on_gone};
 
-void retry_open(struct worker *w, struct exchange *x, const struct route *route)
+void retry_open(struct worker *w, struct exchange *x, const struct route *route, const struct caller *who)
 {
 	struct retry *r = calloc(1, sizeof *r);
 	if (!r) {
 		exchange_refuse(x, 503, "overloaded", "There is no memory for this request now.");
 		return;
 	}
-	*r = (struct retry){.worker = w, .config = config_hold(w->config), .route = route, .exchange = x};
+	*r = (struct retry){.worker = w, .config = config_hold(w->config), .route = route, .who = who,
+		.exchange = x};
 	alarm_init(&r->again, &w->loop, on_again, r);
-	retry_put_scope(route, x, &r->key.scope);
+	retry_put_scope(route, who, x, &r->key.scope);
 	exchange_set_owner(x, &collecting, r);
 	exchange_collect_body(x, w->config->limits.body_bytes ? w->config->limits.body_bytes : UINT64_MAX);
 }

@@ -7,19 +7,20 @@
 
 enum { RETRY_DIGEST = SHELF_DIGEST };
 
-/* What makes two requests the same: route, target and credential, and the body. */
+/* What makes two requests the same: route, target and who asks, and the body. */
 struct retry_key {
 	struct buf scope;
 	unsigned char digest[RETRY_DIGEST];
 };
 
-void retry_put_scope(const struct route *r, const struct exchange *x, struct buf *scope);
+/* who: NULL where no keys are configured. */
+void retry_put_scope(const struct route *r, const struct caller *who, const struct exchange *x, struct buf *scope);
 /* The digest as a shelf's key: hexadecimal. */
 void retry_print_key(const struct retry_key *k, char key[2 * RETRY_DIGEST + 1]);
 
 bool retry_is_one(const struct route *r, const struct http_head *head);
 
 /* Takes over the exchange: it becomes a viewer of the stream that it repeats, or, where there is none, asks anew. */
-void retry_open(struct worker *w, struct exchange *x, const struct route *r);
+void retry_open(struct worker *w, struct exchange *x, const struct route *r, const struct caller *who);
 
 #endif

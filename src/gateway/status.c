@@ -70,6 +70,36 @@ static void put_ends(struct buf *out, const struct metrics *m, const struct labe
 	buf_put_byte(out, ']');
 }
 
+static void put_key(struct buf *out, const struct account *a, const struct caller *c)
+{
+	uint64_t refused = 0;
+	for (int i = 0; i < LIMITS; i++)
+		refused += atomic_load_explicit(&a->refused[i], memory_order_relaxed);
+	buf_printf(out, "{\"name\":\"%s\",\"live\":%" PRIu64 ",\"started\":%" PRIu64 ",\"refused\":%" PRIu64, a->name,
+		quota_used(&a->streams), atomic_load_explicit(&a->started, memory_order_relaxed), refused);
+	if (c)
+		buf_printf(out, ",\"streams\":%" PRIu64 ",\"starts_per_minute\":%" PRIu64, c->streams, c->starts_per_minute);
+	buf_put_byte(out, '}');
+}
+
+static const struct caller *caller_of(const struct config *c, const struct account *a)
+{
+	for (size_t i = 0; i < c->callers.n; i++)
+		if (c->callers.caller[i].account == a)
+			return &c->callers.caller[i];
+	return NULL;
+}
+
+static void put_keys(struct buf *out, const struct worker *w)
+{
+	buf_put(out, SPAN(",\"keys\":["));
+	for (const struct account *a = w->crew->accounts.first; a; a = a->next) {
+		put_key(out, a, caller_of(w->config, a));
+		buf_put(out, a->next ? SPAN(",") : SPAN(""));
+	}
+	buf_put_byte(out, ']');
+}
+
 static const char *state_name(const struct stream *s)
 {
 	if (s->generation.began)
@@ -88,6 +118,8 @@ void status_print_stream(struct buf *out, const struct stream *s)
 	put_route(out, s->face->route);
 	buf_printf(out, ",\"state\":\"%s\",\"age_ms\":%" PRIu64 ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"viewers\":%zu", state_name(s),
 	           clock_ms() - s->face->started_ms, tally.events, tally.bytes, s->viewers);
+	if (s->account)
+		buf_printf(out, ",\"key\":\"%s\"", s->account->name);
 	if (idle_ms >= 0)
 		buf_printf(out, ",\"idle_ms\":%" PRId64, idle_ms);
 	if (!s->generation.began && s->generation.queue > 0)
@@ -112,6 +144,7 @@ void status_print(struct buf *out, const struct worker *w, struct census *c)
 	buf_put_byte(out, '{');
 	put_figures(out, w, &c->sum);
 	put_ends(out, &c->sum, &w->crew->labels);
+	put_keys(out, w);
 	put_streams(out, c);
 	buf_put(out, SPAN("}\n"));
 }

@@ -14,9 +14,12 @@ struct worker;
  *	live, kept, viewers
  *	memory   {journal, limit}, bytes; limit 0: none
  *	ends     those that happened since the start: {route, end, cause, side, sentence, count}
+ *	keys     of `keys`, those that a reload took away included: {name, live, started, refused} and, of those in force,
+ *	         streams, starts_per_minute (0: no limit)
  *	streams  the live ones, newest first: {id (its first characters, as in the log), route, state, age_ms, events, bytes,
- *	         viewers}, and idle_ms (since the last event that fed the idle clock, when that runs), queue (its place
- *	         behind the embedded model). state: connecting, queued, waiting (for the first event), answering
+ *	         viewers}, and key (under whose it was started), idle_ms (since the last event that fed the idle clock, when
+ *	         that runs), queue (its place behind the embedded model). state: connecting, queued, waiting (for the first
+ *	         event), answering
  *	more     live streams that are not listed */
 void status_print(struct buf *out, const struct worker *w, struct census *c);
 

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/account.h"
 #include "gateway/budget.h"
 #include "gateway/crew.h"
 #include "gateway/form.h"
@@ -90,6 +91,8 @@ static void log_end_of(struct stream *s, const struct last_word *word)
 	log_begin(&l, row->end == END_FAILED && row->side != SIDE_VIEWER ? LOG_WARN : LOG_INFO, "stream");
 	log_text(&l, "id", span_first(stream_id(s), ID_SHOWN));
 	log_string(&l, "route", s->face->route->path);
+	if (s->account)
+		log_string(&l, "key", s->account->name);
 	log_string(&l, "peer", s->peer);
 	log_string(&l, "end", cause_end_name(row->end));
 	log_string(&l, "cause", row->name);
@@ -130,6 +133,7 @@ static void ended(struct stream *s)
 	absence_end(&s->absence);
 	metrics_route(&w->metrics, s->face->route->index)->ended[word->cause]++;
 	quota_give(&w->crew->streams);
+	account_give(s->account);
 	log_end_of(s, word);
 	warn_of_newlines(s);
 	journal_tally(s->face->journal, &tally);
@@ -227,6 +231,7 @@ struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
 		return NULL;
 	}
 	s->worker = w;
+	s->account = plan->account;
 	memcpy(s->peer, plan->peer, strnlen(plan->peer, sizeof s->peer - 1));
 	s->entry.id = s->face->id;
 	shelf_put(&w->shelf, &s->entry);

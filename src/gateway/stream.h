@@ -29,6 +29,7 @@ struct stream {
 	uint64_t unwatched;
 	bool began;               /* … and that it began */
 	size_t counted_body;      /* of the request, that the budget knows of */
+	struct account *account;  /* under whose key it was started; holds one of its places while it lives. NULL: nobody's */
 	char peer[64];            /* who started it, for the log */
 };
 
@@ -43,12 +44,14 @@ struct stream_plan {
 	span so_far;                         /* … and what has come of its body */
 	uint64_t started_ns, connected_ns;
 	const struct generation_rules *rules;
+	struct account *account;             /* one of its places, which the stream takes over; or NULL */
 	const char *peer;
 };
 
 static inline span stream_id(const struct stream *s) { return face_id(s->face); }
 
-/* Starts a generation. NULL when there is no room (limits.streams) or no memory. */
+/* Starts a generation. NULL when there is no room (limits.streams) or no memory; then the account's place was not taken
+ * over. */
 struct stream *stream_start(struct worker *w, const struct stream_plan *plan);
 
 /* Of those that are at home there; NULL: unknown, or no longer kept. */

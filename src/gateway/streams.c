@@ -1,6 +1,8 @@
 /* /streams/ID, and coming back. An id is a capability: who has it may read and stop the stream, so nothing here asks
- * where the request comes from. What a place leads to is a table: ended for good (204), live or kept (go on behind
- * it), anything else is forgotten, and paid work is never started a second time.
+ * where the request comes from, nor for a key: a native EventSource has none to show. Only who shows the key of another
+ * caller than the stream's is told what would be told of an id that never was. What a place leads to is a table: ended
+ * for good (204), live or kept (go on behind it), anything else is forgotten, and paid work is never started a second
+ * time.
  *
  * The stream may be another worker's. So every question is an errand to its home, which finds the stream, does what is
  * asked for and says what it saw; the answer is given here. A viewer is admitted in the moment in which its stream is
@@ -9,6 +11,7 @@
 
 #include "gateway/crew.h"
 #include "gateway/errand.h"
+#include "gateway/guard.h"
 #include "gateway/render.h"
 #include "gateway/stream.h"
 #include "gateway/viewer.h"
@@ -16,20 +19,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void streams_answer_failed(struct exchange *x, struct buf *printed)
+{
+	exchange_field(x, "Cache-Control", SPAN("no-cache, no-transform"));
+	exchange_field(x, "X-Accel-Buffering", SPAN("no"));
+	exchange_begin(x, 200, "text/event-stream", -1);
+	exchange_put(x, buf_span(printed));
+	if (printed->failed)
+		exchange_break(x);
+	else
+		exchange_end(x);
+	buf_finish(printed);
+}
+
 void streams_answer_forgotten(struct worker *w, struct exchange *x, span place)
 {
 	struct buf out = {0};
 	w->metrics.resumes[RESUME_FORGOTTEN]++;
 	render_forgotten(&out, w->config->retry_ms, place);
-	exchange_field(x, "Cache-Control", SPAN("no-cache, no-transform"));
-	exchange_field(x, "X-Accel-Buffering", SPAN("no"));
-	exchange_begin(x, 200, "text/event-stream", -1);
-	exchange_put(x, buf_span(&out));
-	if (out.failed)
-		exchange_break(x);
-	else
-		exchange_end(x);
-	buf_finish(&out);
+	streams_answer_failed(x, &out);
 }
 
 bool streams_place(struct exchange *x, struct buf *storage, span *place)
@@ -56,6 +64,8 @@ bool streams_place(struct exchange *x, struct buf *storage, span *place)
 struct visit {
 	struct errand errand;
 	struct id id;
+	const struct account *visitor; /* whose key was shown; NULL: none of ours */
+	bool is_torn;              /* another one too */
 	bool has_place;            /* … behind which to go on */
 	uint64_t n;                /* events */
 	bool reads_anyway;         /* no place: an unknown stream is said as forgotten, not as 404 */
@@ -68,9 +78,16 @@ struct visit {
 	struct buf state;
 };
 
+/* Somebody else's. What was started without a key is everybody's who has its id. */
+static bool is_foreign(const struct visit *v, const struct stream *s)
+{
+	return s->account && v->visitor && (v->is_torn || v->visitor != s->account);
+}
+
 static struct stream *find(const struct visit *v)
 {
-	return stream_find(v->errand.to, span_of(v->id.text, ID_LENGTH));
+	struct stream *s = stream_find(v->errand.to, span_of(v->id.text, ID_LENGTH));
+	return s && !is_foreign(v, s) ? s : NULL;
 }
 
 static void look(struct errand *e)
@@ -92,8 +109,10 @@ static void finish(struct errand *e)
 static struct visit visit_of(struct worker *w, struct exchange *x, span id)
 {
 	struct worker *home = crew_home(w->crew, id);
+	struct caller_seen seen = guard_visitor(w, x);
 	struct visit v = {.errand = {.from = w, .to = home ? home : w, .exchange = x, .run = look,
-		.forget = nothing_to_forget, .finish = finish}};
+		.forget = nothing_to_forget, .finish = finish}, .visitor = seen.caller ? seen.caller->account : NULL,
+		.is_torn = seen.is_torn};
 	if (home)
 		memcpy(v.id.text, id.p, ID_LENGTH);
 	return v;

@@ -228,13 +228,17 @@ static enum url_query put_decoded(struct buf *out, span encoded)
 	return URL_FOUND;
 }
 
+bool url_query_is(span part, const char *name)
+{
+	return decodes_to(span_first(part, span_find(part, '=')), span_str(name));
+}
+
 enum url_query url_query_get(span query, const char *name, struct buf *out)
 {
 	while (query.n) {
 		span pair = span_first(query, span_find(query, '&'));
-		size_t equals = span_find(pair, '=');
-		if (decodes_to(span_first(pair, equals), span_str(name)))
-			return put_decoded(out, span_from(pair, equals + 1));
+		if (url_query_is(pair, name))
+			return put_decoded(out, span_from(pair, span_find(pair, '=') + 1));
 		query = span_from(query, pair.n + 1);
 	}
 	return URL_ABSENT;

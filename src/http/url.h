@@ -31,6 +31,9 @@ MUST bool url_split_authority(span authority, span *host, span *port);
 enum url_query { URL_ABSENT, URL_FOUND, URL_BAD };
 MUST enum url_query url_query_get(span query, const char *name, struct buf *out);
 
+/* That part of a query (between two '&') has this name, however it is encoded. */
+bool url_query_is(span part, const char *name);
+
 /* Appends s with everything but RFC 3986 unreserved characters percent-encoded. */
 void url_encode(struct buf *out, span s);
 

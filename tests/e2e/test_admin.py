@@ -266,3 +266,18 @@ def test_without_scripts_the_page_says_where_to_look(gateway_with, open_page, up
     expect(sentence).to_be_visible()
     assert [link.get_attribute("href") for link in sentence.locator("a").all()] == ["streams", "metrics"]
     expect(tab.locator("#view")).to_be_hidden()
+
+
+def test_keys_are_shown_where_there_are_some(open_page, gateway_with, up, tmp_path):
+    (tmp_path / "alice").write_text("canary-of-alice-0123456789")
+    gateway = gateway_with(f"keys: [{{ name: alice, key: 'file:{tmp_path}/alice', streams: 1, starts_per_minute: 0 }}]",
+                           route("/text", up.url + "/generate"))
+    tab = open_page(gateway)
+    row = tab.locator("#keys tr")
+    expect(row.locator("td")).to_have_text(["alice", "0", "1", "0", "any", ""])
+    headers = {"x-api-key": "canary-of-alice-0123456789"}
+    viewer = gateway.viewer().watch("/text?prompt=hi", headers=headers)
+    gateway.viewer().watch("/text?prompt=hi", headers=headers).expect_end("quota")
+    expect(row.locator("td")).to_have_text(["alice", "1", "1", "1", "any", "1"])
+    expect(tab.locator("#streams tr td").nth(1)).to_have_text("/text · alice")
+    assert viewer.id and "canary" not in tab.content()

@@ -175,7 +175,6 @@ def test_E16_a_loop_of_links_and_an_unreadable_file(tmp_path):
     "text",
     [
         "tls: { cert: c.pem, key: k.pem }\n",
-        "keys: [{ name: a, key: env:HOME }]\n",
         "trusted_proxies: [10.0.0.1]\n",
     ],
 )

@@ -3,6 +3,7 @@
 #include "failing_malloc.h"
 
 #include <fcntl.h>
+#include <openssl/sha.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -538,6 +539,82 @@ static void test_a_secret_that_stands_in_the_file_is_not_repeated(void **state)
 	assert_null(strstr(c.text, "canary"));
 }
 
+/* Callers. */
+
+static void set_keys(void)
+{
+	setenv("LASTWORD_TEST_A", "canary-of-alice-1234", 1);
+	setenv("LASTWORD_TEST_B", "canary-of-bob+/==~56\n", 1);
+}
+
+static void test_callers_have_names_limits_and_digests(void **state)
+{
+	unsigned char digest[CALLER_DIGEST];
+	set_keys();
+	struct config *c = parse("keys:\n"
+		"  - { name: alice, key: env:LASTWORD_TEST_A }\n"
+		"  - { name: bob@x.y-z_1, key: env:LASTWORD_TEST_B, streams: 0, starts_per_minute: 1 }\n");
+	assert_int_equal(c->callers.n, 2);
+	const struct caller *alice = &c->callers.caller[0], *bob = &c->callers.caller[1];
+	assert_string_equal(alice->name, "alice");
+	assert_int_equal(alice->streams, 10);
+	assert_int_equal(alice->starts_per_minute, 60);
+	SHA256((const unsigned char *)"canary-of-alice-1234", 20, digest);
+	assert_memory_equal(alice->key.digest, digest, CALLER_DIGEST);
+	SHA256((const unsigned char *)"canary-of-bob+/==~56", 20, digest);
+	assert_memory_equal(bob->key.digest, digest, CALLER_DIGEST);
+	assert_string_equal(bob->name, "bob@x.y-z_1");
+	assert_int_equal(bob->streams, 0);
+	assert_int_equal(bob->starts_per_minute, 1);
+	char *text = printed(c);
+	assert_non_null(strstr(text, "keys:\n  - name: alice\n    key: env:LASTWORD_TEST_A  # (set)\n    streams: 10\n"));
+	assert_null(strstr(text, "canary"));
+	free(text);
+	config_destroy(c);
+}
+
+static void expect_key_complaint(const char *members, const char *place, const char *words)
+{
+	char yaml[2048];
+	set_keys();
+	snprintf(yaml, sizeof yaml, "keys:\n  - { name: alice, key: env:LASTWORD_TEST_A }\n  - { %s }\n", members);
+	expect_complaint(yaml, place, words);
+	struct complaint c = {.file = "t.yaml"};
+	assert_null(config_parse(span_str(yaml), &c));
+	assert_null(strstr(c.text, "canary"));
+}
+
+static void test_mistakes_in_keys_name_their_place(void **state)
+{
+	expect_complaint("keys: alice\n", "t.yaml:1:7: keys: ", "a single value");
+	expect_complaint("keys: { name: alice }\n", "t.yaml:1:7: keys: ", "a map");
+	expect_complaint("keys: [alice]\n", "t.yaml:1:8: keys: ", "expected a map with name and key");
+	expect_key_complaint("name: alice", "t.yaml:3:13: name: ", "a second key with the name alice");
+	expect_key_complaint("name: bob", "t.yaml:3:5: ", "a key without key, expected env:NAME");
+	expect_key_complaint("key: env:LASTWORD_TEST_B", "t.yaml:3:5: ", "a key without name, expected a name");
+	expect_key_complaint("name: bob, key: env:LASTWORD_TEST_A", "t.yaml:3:23: key: ", "the same secret as that of alice");
+	expect_key_complaint("name: 'b b'", "t.yaml:3:13: name: ", "\"b b\", expected a name of at most 64");
+	expect_key_complaint("name: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "t.yaml:3:13: ", "longer than 64");
+	expect_key_complaint("name: bob, kye: env:LASTWORD_TEST_B", "t.yaml:3:18: ", "did you mean \"key\"");
+	expect_key_complaint("name: bob, key: env:LASTWORD_TEST_B, streams: -1", "t.yaml:3:53: streams: ", "whole number");
+	expect_key_complaint("name: bob, key: env:LASTWORD_TEST_B, starts_per_minute: 2000000", "t.yaml:3:", "at most 1000000");
+	expect_key_complaint("name: bob, key: canary-of-carol-789", "t.yaml:3:23: key: ", "neither the name of a variable nor of a file");
+	expect_key_complaint("name: bob, key: env:LASTWORD_TEST_NONE", "t.yaml:3:23: key: ", "LASTWORD_TEST_NONE is not set");
+	expect_key_complaint("name: bob, key: file:/nowhere/key", "t.yaml:3:23: key: ", "no such file");
+}
+
+static void test_a_secret_must_be_long_and_fit_into_a_cookie(void **state)
+{
+	static const char *const wrong[] = {"canary-of-15byt", "canary of sixteen", "canary-of-carol;1", "canary-of-carol,1",
+		"canary-of-carol\"1", "canary-of-carol\\1", "canary-of-c\xc3\xa4rol-1"};
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		setenv("LASTWORD_TEST_C", wrong[i], 1);
+		expect_key_complaint("name: carol, key: env:LASTWORD_TEST_C", "t.yaml:3:25: key: the secret in LASTWORD_TEST_C ", i
+			? "has a character that a cookie cannot carry, expected at least 16 bytes" : "shorter than 16 bytes");
+	}
+	unsetenv("LASTWORD_TEST_C");
+}
+
 static void test_clients_credentials_are_for_passthrough(void **state)
 {
 	expect_route_complaint("auth: client", "on a browser route");
@@ -625,8 +702,7 @@ static void test_size_and_depth_are_limited(void **state)
 
 static void test_what_this_version_lacks_is_refused(void **state)
 {
-	static const char *const once[] = {"tls: { cert: c.pem, key: k.pem }", "trusted_proxies: [10.0.0.1]",
-		"keys: [{ name: a, key: env:HOME }]"};
+	static const char *const once[] = {"tls: { cert: c.pem, key: k.pem }", "trusted_proxies: [10.0.0.1]"};
 	for (size_t i = 0; i < sizeof once / sizeof *once; i++)
 		expect_complaint(once[i], "t.yaml:1:", "not in this version");
 	expect_route_complaint("attach_retries: true, kind: passthrough", "a retry would come back too late");
@@ -663,6 +739,8 @@ static void test_what_is_printed_means_the_same(void **state)
 	expect_same_again("listen: '[::1]:0'\nadmin: none\nhosts: ['::1', a]\nallow_origins: ['http://a:1']\n"
 		"model: { file: './a b: #c' }\nkeep: 90s\n"
 			  "memory: 1048577\nlimits: { streams: 0 }\n");
+	set_keys();
+	expect_same_again("keys: [{ name: '007', key: env:LASTWORD_TEST_A, streams: 0 }, { name: b, key: env:LASTWORD_TEST_B }]\n");
 	expect_same_again("routes:\n"
 		"- { path: /a, upstream: 'unix:/a b:/c', grace: never, auth: env:HOME,"
 			  "  end_events: ['-', 'a, b'], end_data: [\"\\t]\"] }\n"
@@ -697,7 +775,7 @@ static void test_every_option_is_documented(void **state)
 	for (enum probe_flag f = 0; f < PROBE_FLAGS; f++) {
 		const struct flag_row *row = &config_probe_rows[f];
 		assert_non_null(strstr(help.p, row->name));
-		assert_true(!row->path || config_option_find(true, span_str(row->path)));
+		assert_true(!row->path || config_option_find(OF_ROUTE, span_str(row->path)));
 	}
 	for (size_t i = 0; i < man.n; i++) /* roff's escapes are for what lies beyond */
 		assert_true((unsigned char)man.p[i] < 0x80);
@@ -825,13 +903,14 @@ static void test_help_and_version_need_nothing_else(void **state)
 
 /* Nothing breaks it. */
 
-static const char rich[] = "listen: ':1'\nhosts: [a, b]\nlimits: { body: 1KiB }\nroutes:\n  - path: /x\n"
+static const char rich[] = "listen: ':1'\nhosts: [a, b]\nlimits: { body: 1KiB }\nkeys: [{ name: a, key: env:LASTWORD_TEST_A }]\nroutes:\n  - path: /x\n"
 	"    upstream: [http://h/v1/chat/completions]\n"
 			   "    request: { a: [1, \"\\u00e9\", { b: ~ }] }\n    auth: env:HOME\n    end_data: ['x']\n"
 				"  - { path: /y/*, upstream: model }\n";
 
 static void test_a_file_may_end_anywhere(void **state)
 {
+	set_keys();
 	for (size_t n = 0; n < sizeof rich; n++) {
 		struct complaint c = {.file = "t.yaml"};
 		struct config *config = config_parse(span_of(rich, n), &c);
@@ -843,6 +922,7 @@ static void test_a_file_may_end_anywhere(void **state)
 static void test_E7_memory_may_run_out_anywhere(void **state)
 {
 	bool whole = false;
+	set_keys();
 	for (long n = 0; !whole; n++) {
 		struct complaint c = {.file = "t.yaml"};
 		allocations_left = n;
@@ -880,6 +960,9 @@ int main(void)
 		cmocka_unit_test(test_secrets_come_from_files),
 		cmocka_unit_test(test_secrets_come_from_the_environment),
 		cmocka_unit_test(test_a_secret_that_stands_in_the_file_is_not_repeated),
+		cmocka_unit_test(test_callers_have_names_limits_and_digests),
+		cmocka_unit_test(test_mistakes_in_keys_name_their_place),
+		cmocka_unit_test(test_a_secret_must_be_long_and_fit_into_a_cookie),
 		cmocka_unit_test(test_clients_credentials_are_for_passthrough),
 		cmocka_unit_test(test_E16_mistakes_name_their_place),
 		cmocka_unit_test(test_E16_yaml_that_is_none),

@@ -206,6 +206,16 @@ static void test_query_parameters(void **state)
 	assert_int_equal(url_query_get((span){0}, "prompt", &out), URL_ABSENT);
 }
 
+static void test_the_name_of_a_part(void **state)
+{
+	static const char *const yes[] = {"key", "key=", "key=a=b", "%6bey=x", "%6B%65%79", "key=%zz"},
+		*const no[] = {"", "=key", "Key=x", "keys=x", "ke=y", "k%65=x", "%6key=x", "key%=x"};
+	for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+		assert_true(url_query_is(exactly(span_str(yes[i])), "key"));
+	for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+		assert_false(url_query_is(exactly(span_str(no[i])), "key"));
+}
+
 static void test_broken_escapes_in_a_query(void **state)
 {
 	query_says("prompt=abc%", "prompt", URL_BAD, SPAN(""));
@@ -349,6 +359,7 @@ int main(void)
 		cmocka_unit_test(test_every_escape_in_a_path_is_judged_by_its_byte),
 		cmocka_unit_test(test_authorities),
 		cmocka_unit_test(test_query_parameters),
+		cmocka_unit_test(test_the_name_of_a_part),
 		cmocka_unit_test(test_broken_escapes_in_a_query),
 		cmocka_unit_test(test_what_is_encoded_can_be_decoded),
 		cmocka_unit_test(test_urls_of_upstreams),

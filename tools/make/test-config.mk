@@ -6,6 +6,10 @@ $B/fuzz/fuzz_config: tests/fuzz/fuzz_config.c tests/fuzz/replay.c $(config_o) $(
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< tests/fuzz/replay.c $(config_o) $(pure_o) $(LIBS)
 
+# Who calls is found out without a socket.
+unit_extra_test_caller := $B/o/gateway/caller.o
+$B/unit/test_caller: $B/o/gateway/caller.o
+
 # What a passthrough request asks for is read without a socket, too.
 unit_extra_test_asking := $B/o/gateway/asking.o
 $B/unit/test_asking: $B/o/gateway/asking.o

@@ -7,7 +7,9 @@
  * 3. At every end the Generate button is enabled again and the status says in plain words how it ended.
  * 4. A reload takes the same answer up again, from its beginning, and asks for nothing twice: what is needed for that is
  *    in the tab's sessionStorage before the question leaves. A link to a stream, #stream=ID, wins over it.
- * 5. Only the status is a live region: states are announced, tokens and figures are not. */
+ * 5. Only the status is a live region: states are announced, tokens and figures are not.
+ * 6. A gateway that asks for a key is given one in a cookie of this session, which no other site's page can make a browser
+ *    send; it is in no storage and no address. */
 
 import { ask, watch } from "./lastword.js";
 import { GrowingText } from "./text.js";
@@ -17,12 +19,14 @@ const LENGTH_WORDS = ["length", "max_tokens", "max_output_tokens", "model_contex
 const FILTER_WORDS = ["content_filter", "refusal", "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"];
 const FACTS_MS = 250; // from a token to the figures that count it
 const MEMORY = "lastword"; // in sessionStorage: {prompt, key, id, ended}
+const COOKIE = "lastword_key"; // its Path is the page's own folder, which a browser takes where none is named
 
 const words = wordsFor(navigator.languages ?? [navigator.language]);
 const at = (id) => document.getElementById(id);
 const texts = { answer: new GrowingText(at("answer")), reasoning: new GrowingText(at("reasoning-text")) };
 let answer = null; // the one that is running
 let link = null; // to the one that stands here
+let again = null; // asks the question for which there was no key
 
 /* The words of the markup. */
 
@@ -30,6 +34,7 @@ function speak() {
 	document.documentElement.lang = words.lang;
 	for (const element of document.querySelectorAll("[data-word]")) element.textContent = words[element.dataset.word];
 	at("prompt").placeholder = words.placeholder;
+	at("key").placeholder = words.key;
 	at("answer").setAttribute("aria-label", words.answer);
 }
 
@@ -99,6 +104,7 @@ async function show(begin, { memory = null, clock = null, isShared = false }) {
 	texts.answer.flush();
 	texts.reasoning.flush();
 	setBusy(false);
+	if (end.status === 401) return askForKey(() => show(begin, { memory, clock: clock && newClock(), isShared }));
 	if (memory?.ended && end.cause === "forgotten") return clear(); // it stood here, and nothing became of it since
 	if (memory) remember({ ...memory, ended: true });
 	say(...verdict(end));
@@ -109,11 +115,39 @@ function clear() {
 	texts.answer.clear();
 	texts.reasoning.clear();
 	at("reasoning").hidden = true;
-	at("link").hidden = at("shared").hidden = true;
+	at("link").hidden = at("shared").hidden = at("door").hidden = true;
 	at("copied").textContent = "";
 	link = null;
 	say("idle", "");
 	sayFacts();
+}
+
+/* The key. */
+
+function hasKey() {
+	return document.cookie.split("; ").some((cookie) => cookie.startsWith(`${COOKIE}=`));
+}
+
+function askForKey(andThen) {
+	again = andThen;
+	at("door-sentence").textContent = hasKey() ? words.keyWrong : words.keyAsked;
+	at("door").hidden = false;
+	at("key").value = "";
+	at("key").focus();
+	say("idle", words.keyNeeded);
+}
+
+function refuseKey() {
+	at("door-sentence").textContent = words.keyWrong;
+	at("key").select();
+}
+
+function useKey() {
+	const key = at("key").value.trim();
+	if (!/^[!#-+\--:<-[\]-~]+$/.test(key)) return refuseKey(); // no cookie holds it
+	document.cookie = `${COOKIE}=${key}; SameSite=Strict${location.protocol === "https:" ? "; Secure" : ""}`;
+	at("key").value = "";
+	again();
 }
 
 function setBusy(busy) {
@@ -216,6 +250,10 @@ at("stop").addEventListener("click", () => {
 	answer?.stop();
 });
 at("link").addEventListener("click", copyLink);
+at("door").addEventListener("submit", (event) => {
+	event.preventDefault();
+	useKey();
+});
 document.addEventListener("keydown", (event) => {
 	if (event.isComposing) return;
 	if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) generate();

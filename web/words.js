@@ -20,6 +20,11 @@ const en = {
 	shared: "You are reading an answer that was asked for elsewhere. Stop stops it for everyone.",
 	footer: "Every answer here ends with one last word. If it is missing, the page says so.",
 	empty: "Type a prompt first.",
+	key: "Key",
+	useKey: "Use this key",
+	keyNeeded: "Waiting for a key.",
+	keyAsked: "This gateway asks for a key before it starts an answer. It is kept until the browser is closed.",
+	keyWrong: "The gateway does not accept that key. Is it typed right, and still valid?",
 	states: {
 		connecting: "Connecting…",
 		waiting: "Waiting for the first token…",
@@ -94,6 +99,11 @@ const zh = {
 	shared: "这是在别处发起的回答。点击“停止”会让所有人看到的回答一并停止。",
 	footer: "这里的每个回答都以一句结束语收尾；若没有，页面会如实说明。",
 	empty: "请先输入提示词。",
+	key: "密钥",
+	useKey: "使用此密钥",
+	keyNeeded: "等待密钥。",
+	keyAsked: "网关在开始回答之前需要密钥。密钥会保留到浏览器关闭为止。",
+	keyWrong: "网关不接受这个密钥。请检查是否输入正确、是否仍然有效。",
 	states: {
 		connecting: "正在连接…",
 		waiting: "正在等待第一个词元…",

@@ -246,6 +246,66 @@ def test_a_gateway_that_drains_says_so(browser, mortal):
     page.tab.close()
 
 
+SECRET = "canary+of/alice==0123456789"
+
+
+@pytest.fixture
+def locked(gateway_with, tmp_path):
+    """A gateway that asks for a key."""
+    up = Upstream()
+    (tmp_path / "alice").write_text(SECRET)
+    keys = f"keys: [{{ name: alice, key: 'file:{tmp_path}/alice', streams: 1 }}]"
+    yield up, gateway_with(keys, route("/sse-proxy", up.url + "/generate", "grace: 5min"))
+    up.close()
+
+
+def give_key(page, key, sentence):
+    door = page.tab.locator("#door")
+    expect(door).to_be_visible()
+    expect(page.tab.locator("#door-sentence")).to_have_text(re.compile(sentence))
+    expect(page.tab.locator("#key")).to_be_focused()
+    page.tab.keyboard.type(key)
+    page.tab.keyboard.press("Enter")
+
+
+def test_a_gateway_that_asks_for_a_key(browser, locked):
+    up, gateway = locked
+    page = Page(browser, url(gateway)).generate()
+    page.expect_end("idle", "Waiting for a key.", "")
+    give_key(page, SECRET[:-1], "^This gateway asks for a key")
+    give_key(page, "no cookie can hold this", "^The gateway does not accept that key")
+    give_key(page, f" {SECRET} ", "^The gateway does not accept that key")
+    assert up.expect_request().prompt == "hello"
+    up.head().tokens("a")
+    page.expect_text("a").expect_running()
+    expect(page.tab.locator("#door")).to_be_hidden()
+    cookies = {cookie["name"]: cookie for cookie in page.tab.context.cookies()}
+    kept = cookies["lastword_key"]
+    assert (kept["value"], kept["sameSite"], kept["path"], kept["expires"], kept["secure"]) == (SECRET, "Strict", "/", -1, False)
+    assert SECRET not in page.tab.url and SECRET not in page.tab.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])")
+    page.tab.reload()
+    page.expect_text("a").expect_running()
+    up.event("done", "close").end()
+    page.expect_complete("a")
+    begin(up, page, "b")  # the key is kept
+    up.event("done", "close").end()
+    page.expect_complete("b")
+    assert [text for text in page.complaints if "401" not in text] == []
+    page.tab.close()
+
+
+def test_a_key_that_is_at_its_limit(browser, locked):
+    up, gateway = locked
+    gateway.viewer().watch("/sse-proxy?prompt=hi", headers={"x-api-key": SECRET})
+    up.expect_request()
+    page = Page(browser, url(gateway)).generate()
+    give_key(page, SECRET, "asks for a key")
+    page.expect_end("failed", "The limit for starting answers is reached. Try again later.", "")
+    expect(page.facts).to_have_text("This key has 1 under way, as many as it may have at once.")
+    assert up.requests == 1
+    page.tab.close()
+
+
 @pytest.mark.parametrize("file, type", [("", "text/html"), ("page.css", "text/css")]
                          + [(name, "text/javascript") for name in ("page.js", "text.js", "words.js", "lastword.js")])
 def test_its_files_are_served_strictly(gateway, file, type):

@@ -18,6 +18,7 @@
 #include "gateway/ask.h"
 #include "gateway/crew.h"
 #include "gateway/errand.h"
+#include "gateway/forward.h"
 #include "gateway/guard.h"
 #include "gateway/render.h"
 #include "gateway/stream.h"
@@ -108,14 +109,26 @@ static void say_where(struct exchange *x, const struct id *id, bool is_new)
 	buf_finish(&out);
 }
 
-/* Idempotency keys of different callers are different keys: the route, and the caller or, where callers have no keys,
- * the page's cookie. */
+/* Where callers have no keys: what the request says of who it is, or else the page's cookie. */
+static void put_stranger(const struct http_head *head, struct buf *out)
+{
+	size_t before = out->n;
+	forward_put_credentials(head, false, out);
+	if (out->n > before)
+		return;
+	buf_put(out, SPAN("page "));
+	buf_put(out, headers_cookie(head, "lastword_page"));
+}
+
+/* Idempotency keys of different callers are different keys. */
 static bool put_names(struct start *s)
 {
-	span cookie = headers_cookie(exchange_head(s->errand.exchange), "lastword_page");
 	buf_put(&s->names, span_str(s->route->path));
-	buf_put(&s->names, s->who ? SPAN("\nkey ") : SPAN("\npage "));
-	buf_put(&s->names, s->who ? span_str(s->who->name) : cookie);
+	buf_put_byte(&s->names, '\n');
+	if (s->who)
+		buf_put(&s->names, span_str(s->who->name));
+	else
+		put_stranger(exchange_head(s->errand.exchange), &s->names);
 	s->scope_bytes = s->names.n;
 	if (s->key.p)
 		buf_put(&s->names, s->key);

@@ -37,13 +37,15 @@ static bool is_credential(span name)
 static bool is_for_us(span name) { return span_is_nocase(name, "lastword-key"); }
 static bool is_our_cookie(span name) { return span_is(name, "lastword_key") || span_is(name, "lastword_page"); }
 
-void forward_put_credentials(const struct http_head *head, struct buf *out)
+void forward_put_credentials(const struct http_head *head, bool cookies, struct buf *out)
 {
-	for (size_t i = 0; i < head->fields_n; i++)
-		if (is_credential(head->fields[i].name) && !is_for_us(head->fields[i].name)) {
-			buf_put(out, head->fields[i].value);
-			buf_put_byte(out, '\n');
-		}
+	for (size_t i = 0; i < head->fields_n; i++) {
+		span name = head->fields[i].name;
+		if (!is_credential(name) || is_for_us(name) || (!cookies && span_is_nocase(name, "cookie")))
+			continue;
+		buf_put(out, head->fields[i].value);
+		buf_put_byte(out, '\n');
+	}
 }
 
 static bool stays_here(const struct route *route, const struct http_head *head, span name)

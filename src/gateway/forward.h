@@ -13,8 +13,8 @@ void forward_put_target(const struct route *route, const struct upstream *u, con
 void forward_put_fields(const struct route *route, const struct dialect *d, const struct callers *callers,
 	const struct exchange *x, struct buf *out);
 
-/* What the client says to the upstream of who it is: to tell clients apart. */
-void forward_put_credentials(const struct http_head *head, struct buf *out);
+/* What the client says of who it is: to tell clients apart. cookies: those too. */
+void forward_put_credentials(const struct http_head *head, bool cookies, struct buf *out);
 
 /* The answer's fields, given to the exchange: all; without Content-Type, which waits until it is known what the answer is; or
  * for a stream, whose viewer says for itself what streams need. */

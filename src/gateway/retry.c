@@ -56,7 +56,7 @@ void retry_put_scope(const struct route *r, const struct caller *who, const stru
 	buf_put(scope, who ? span_str(who->name) : SPAN(""));
 	buf_put_byte(scope, '\n');
 	if (!who || r->auth == AUTH_CLIENT)
-		forward_put_credentials(exchange_head(x), scope);
+		forward_put_credentials(exchange_head(x), true, scope);
 }
 
 void retry_print_key(const struct retry_key *k, char key[2 * RETRY_DIGEST + 1])

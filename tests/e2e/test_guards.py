@@ -134,3 +134,20 @@ def test_two_pages_do_not_share_their_keys(house):
     assert first.id != second.id
     third = house.viewer().watch("/text?prompt=hi", headers={"Idempotency-Key": "k", "Cookie": "a=b; lastword_page=" + 22 * "A"})
     assert third.id == first.id
+
+
+@pytest.mark.parametrize("field", ["Authorization", "x-api-key", "api-key", "x-goog-api-key"])
+def test_two_credentials_do_not_share_their_keys(house, field):
+    up = house.ups["/text"]
+
+    def ask(credential, page):
+        more = {field: credential} if credential else {}
+        return house.viewer().watch("/text?prompt=hi", headers=more | {"Idempotency-Key": "k of " + field, "Cookie": "lastword_page=" + page})
+
+    first = ask("one", "A")
+    up.expect_request()
+    assert ask("one", "B").id == first.id
+    for other in "two", None:
+        assert ask(other, "A").id != first.id
+        up.expect_request()
+    assert up.requests == 3

@@ -70,7 +70,7 @@ export interface Question {
 	messages?: Message[];
 	/** The whole body, in place of `prompt` and `messages`. */
 	body?: Record<string, unknown>;
-	/** Sent with every request. */
+	/** Sent with every request: `{"Lastword-Key": …}` where the gateway asks for a key. */
 	headers?: Record<string, string>;
 	/** The same key and question get the same answer. Random by default. */
 	idempotencyKey?: string;

@@ -66,6 +66,8 @@ struct reader {
 	const struct dialect_text_rules *rules; /* dialect text; NULL stands for the defaults */
 	struct seen seen;
 
+	span secret;          /* the credential that went up: what is kept of an error is without it; a loan, may be set */
+
 	/* What the last event said; empty and false when it said no such thing. */
 	struct buf text;      /* of choice 0: whole characters, valid UTF-8 */
 	struct buf reasoning; /* likewise */

@@ -6,7 +6,9 @@
  *
  * 1. Any JSON value is an error of some kind: what cannot be understood leaves the fault empty, never unread.
  * 2. What is kept fits in a log line and on a terminal: no control characters, whole characters, bounded.
- * 3. On the stack, but for a scratch buffer; when memory runs out the text is lost, not the error.
+ * 3. Cut first and hidden afterwards, because only the reader knows the credential: so half of it, where a text may have been
+ *    cut, is hidden too.
+ * 4. On the stack, but for a scratch buffer; when memory runs out the text is lost, not the error.
  *
  * Whether something is an error is decided by the dialects, what follows from it by stream/ending. */
 #include "dialect/fault.h"
@@ -52,6 +54,36 @@ void fault_copy(char *to, size_t size, span text)
 		valid.n = 0;
 	copy_clean(to, size, buf_span(&valid));
 	buf_finish(&valid);
+}
+
+/* As fault_copy cuts: at a whole character, with the NUL behind it. */
+static bool may_be_cut(const char *text, size_t size) { return strlen(text) + 4 >= size; }
+
+static void hide(char *text, size_t size, span secret)
+{
+	char out[DIALECT_SENTENCE];
+	size_t n = 0, taken;
+	bool is_cut = may_be_cut(text, size);
+	for (span rest = span_str(text); rest.n; rest = span_from(rest, taken)) {
+		bool hides = span_starts(rest, secret) || (is_cut && span_starts(secret, rest));
+		taken = hides ? secret.n : character_bytes((unsigned char)rest.p[0]);
+		span put = hides ? SPAN("…") : span_first(rest, taken);
+		if (n + put.n >= size)
+			break;
+		memcpy(out + n, put.p, put.n);
+		n += put.n;
+	}
+	memcpy(text, out, n);
+	text[n] = 0;
+}
+
+void fault_hide(struct fault *f, span secret)
+{
+	if (!secret.n)
+		return;
+	hide(f->type, sizeof f->type, secret);
+	hide(f->code, sizeof f->code, secret);
+	hide(f->message, sizeof f->message, secret);
 }
 
 static void put_over(char *to, const char *from, size_t size)

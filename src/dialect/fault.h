@@ -18,6 +18,10 @@ struct fault {
  * spaces, cut at a whole character. */
 void fault_copy(char *to, size_t size, span text);
 
+/* Without that credential, which servers repeat when they refuse it: an ellipsis stands for it, and for the beginning of
+ * one where what was said had to be cut. */
+void fault_hide(struct fault *f, span secret);
+
 /* data stands alone where an error is announced (`event: error`): a JSON object, or a sentence. */
 void fault_read_data(struct fault *f, span data);
 

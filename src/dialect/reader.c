@@ -198,10 +198,12 @@ static const char *keep_sentence(char **kept, const char *text, const char *othe
 void reader_fail(struct reader *r, const struct fault *f)
 {
 	struct seen *seen = &r->seen;
+	struct fault safe = *f;
+	fault_hide(&safe, r->secret);
 	seen->error = seen->meaning = true;
-	memcpy(seen->error_type, f->type, sizeof f->type);
-	memcpy(seen->error_code, f->code, sizeof f->code);
-	seen->error_message = keep_sentence(&r->error_message, f->message, "");
+	memcpy(seen->error_type, safe.type, sizeof safe.type);
+	memcpy(seen->error_code, safe.code, sizeof safe.code);
+	seen->error_message = keep_sentence(&r->error_message, safe.message, "");
 }
 
 void reader_give_up(struct reader *r, const char *why, ...)

@@ -215,16 +215,6 @@ static int64_t ms_between(uint64_t from_ns, uint64_t to_ns)
 	return to_ns && to_ns >= from_ns ? (int64_t)((to_ns - from_ns) / 1000000) : -1;
 }
 
-/* The beginning of a body, but not the beginning of a credential in it, which nobody would know again. */
-static void copy_words(char out[DIALECT_SENTENCE], span body, span secret)
-{
-	size_t most = DIALECT_SENTENCE - 1;
-	for (size_t k = 0; secret.n && k < most; k++)
-		if (k + secret.n > most && span_starts(span_from(body, k), secret))
-			most = k;
-	snprintf(out, DIALECT_SENTENCE, "%.*s", SPAN_ARG(span_first(body, most)));
-}
-
 /* The words of an answer that is no stream, as far as they are safe. */
 static void find_message(struct probe *p)
 {
@@ -235,8 +225,9 @@ static void find_message(struct probe *p)
 	if (g->verdict.cause != CAUSE_STATUS || body.n == 0)
 		return;
 	reader_init(&r, &dialect_text, NULL, 1);
+	r.secret = g->rules.secret;
 	bool said = dialect_text.read_error_body(&r, body) && r.seen.error_message[0];
-	copy_words(words, body, g->rules.secret);
+	detail_clean(words, body, g->rules.secret);
 	detail_write(p->message, &(struct detail_facts){
 		.evidence = &g->evidence, .verdict = g->verdict, .secret = g->rules.secret,
 		.given = said ? r.seen.error_message : body.p[0] == '<' ? "a web page" : words,

@@ -43,6 +43,7 @@ static const struct seen nothing;
 static void choose_dialect(struct generation *g, const struct dialect *dialect)
 {
 	reader_init(&g->reader, dialect, &g->rules.text, g->rules.n ? g->rules.n : 1);
+	g->reader.secret = g->rules.secret;
 	g->evidence.has_finish = dialect->has_finish;
 	g->evidence.has_terminator = dialect->has_terminator;
 	g->evidence.is_text = dialect == &dialect_text;
@@ -145,12 +146,18 @@ static void keep_frame(struct generation *g, span frame)
 		lose(g, CAUSE_OVERLOADED);
 }
 
-/* The event fails the answer. What it says goes on without that; an error that already raises goes on as it is, last. */
+static bool quotes_secret(const struct generation *g)
+{
+	return g->rules.secret.n && memmem(g->frame.p, g->frame.n, g->rules.secret.p, g->rules.secret.n);
+}
+
+/* The event fails the answer. What it says goes on without that; an error that already raises goes on as it is, last, if it
+ * does not repeat our credential. */
 static void divide_frame(struct generation *g, const struct sse_event *event)
 {
 	const struct dialect *d = g->reader.dialect;
 	struct buf rest = {0};
-	bool raises = g->reader.seen.error && !g->reader.says && dialect_event_raises(d, event);
+	bool raises = g->reader.seen.error && !g->reader.says && !quotes_secret(g) && dialect_event_raises(d, event);
 	if (!raises)
 		keep_frame(g, raw_idle_part(&g->raw, g->frame)); /* as if it had come by itself */
 	if (g->reader.says && dialect_put_unfinished(&rest, d, event)) {
@@ -192,27 +199,22 @@ static void relay_comments(struct generation *g)
 }
 
 /* What upstream and model said of the failure, for the dialect to say it. */
-static struct failure failure_of(const struct generation *g, const struct last_word *word, char message[DIALECT_SENTENCE])
+static struct failure failure_of(const struct generation *g, const struct last_word *word)
 {
 	const struct seen *seen = &g->reader.seen;
 	struct failure f = {.cause = word->cause, .sentence = word->detail, .sequence = g->sequence};
 	if (word->cause != CAUSE_ERROR)
 		return f;
-	const bool quotes_secret = g->rules.secret.n && memmem(seen->error_message, strlen(seen->error_message),
-		g->rules.secret.p, g->rules.secret.n);
 	f.type = seen->error_type;
 	f.code = seen->error_code;
-	f.message = quotes_secret ? message : seen->error_message;
-	if (quotes_secret)
-		detail_clean(message, span_str(seen->error_message), g->rules.secret);
+	f.message = seen->error_message;
 	return f;
 }
 
 static void put_failure(struct generation *g, const struct last_word *word, struct buf *out)
 {
 	const struct dialect *d = g->reader.dialect;
-	char message[DIALECT_SENTENCE];
-	struct failure f = failure_of(g, word, message);
+	struct failure f = failure_of(g, word);
 	if (g->closing.n && word->cause == CAUSE_ERROR)
 		buf_put(out, buf_span(&g->closing));
 	else
@@ -244,8 +246,7 @@ static void say_end(struct generation *g, struct last_word *word)
 void generation_put_error_body(const struct generation *g, struct buf *out)
 {
 	const struct last_word *word = journal_last_word(g->journal);
-	char message[DIALECT_SENTENCE];
-	struct failure f = failure_of(g, word, message);
+	struct failure f = failure_of(g, word);
 	dialect_put_error_body(out, g->reader.dialect, &f);
 }
 
@@ -325,6 +326,17 @@ static bool is_media(span content_type, const char *name)
 	return span_is_nocase(span_trim(span_first(content_type, span_find(content_type, ';'))), name);
 }
 
+/* Some of it, but not the beginning of a credential in it, which nobody would know again. */
+static span quote(const struct generation *g, span words)
+{
+	const span secret = g->rules.secret;
+	size_t most = TYPE_SHOWN;
+	for (size_t k = 0; secret.n && k < most; k++)
+		if (k + secret.n > most && span_starts(span_from(words, k), secret))
+			most = k;
+	return span_first(words, most);
+}
+
 static bool takes(const struct generation *g, enum sse_syntax syntax)
 {
 	return g->is_undecided || g->reader.dialect->syntax == syntax;
@@ -339,7 +351,7 @@ static void open_events(struct generation *g, enum sse_syntax syntax)
 
 static void open_body(struct generation *g, span type)
 {
-	span shown = span_first(span_trim(type), TYPE_SHOWN);
+	span shown = quote(g, span_trim(type));
 	if (is_media(type, "text/event-stream") && takes(g, SSE_EVENT_STREAM))
 		open_events(g, SSE_EVENT_STREAM);
 	else if (is_media(type, "application/x-ndjson") && takes(g, SSE_NDJSON))
@@ -376,7 +388,7 @@ void generation_head(struct generation *g, int status, span content_type, span c
 		refuse_dialect(g, g->rules.not_built);
 	else if (!is_identity(content_encoding))
 		refuse(g, "The model server compressed its answer (%.*s) although it was asked not to.",
-		       SPAN_ARG(span_first(content_encoding, TYPE_SHOWN)));
+		       SPAN_ARG(quote(g, content_encoding)));
 	else
 		open_body(g, content_type);
 }

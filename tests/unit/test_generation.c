@@ -603,6 +603,48 @@ static void test_no_detail_repeats_the_secret(void **state)
 	play_close(&p);
 }
 
+/* Ellipses are shorter than what they stand for, so more of a long message is seen, up to where it was cut. */
+static void test_no_detail_repeats_half_of_the_secret(void **state)
+{
+	for (int before = 1; before < DIALECT_SENTENCE; before++) {
+		struct generation_rules rules = play_rules(&dialect_openai_chat);
+		struct buf event = {0};
+		struct play p;
+		rules.secret = SPAN("sk-canary");
+		buf_printf(&event, "data: {\"error\":{\"message\":\"%*s", before, "~");
+		while (event.n < 2 * DIALECT_SENTENCE)
+			buf_put(&event, SPAN("sk-canary"));
+		buf_put(&event, SPAN("\"}}\n\n"));
+		play_open(&p, &rules);
+		play_head(&p);
+		play_say(&p, buf_cstr(&event));
+		assert_null(strstr(play_expect_end(&p, CAUSE_ERROR, PROOF_NULL)->detail, "sk"));
+		buf_finish(&event);
+		play_close(&p);
+	}
+}
+
+/* Of a media type some is quoted. */
+static void test_no_quoted_type_repeats_half_of_the_secret(void **state)
+{
+	for (int before = 1; before < 120; before++) {
+		struct generation_rules rules = play_rules(&dialect_openai_chat);
+		struct buf type = {0};
+		struct play p;
+		rules.secret = SPAN("sk-canary");
+		buf_printf(&type, "text/%*s sk-canary it is", before, "~");
+		play_open(&p, &rules);
+		generation_head(&p.g, 200, buf_span(&type), (span){0});
+		assert_null(strstr(play_expect_end(&p, CAUSE_PROTOCOL, PROOF_NULL)->detail, "sk-"));
+		play_close(&p);
+		play_open(&p, &rules);
+		generation_head(&p.g, 200, SPAN("text/event-stream"), buf_span(&type));
+		assert_null(strstr(play_expect_end(&p, CAUSE_PROTOCOL, PROOF_NULL)->detail, "sk-"));
+		play_close(&p);
+		buf_finish(&type);
+	}
+}
+
 static void test_a_long_detail_is_cut_at_a_whole_character(void **state)
 {
 	for (size_t shift = 0; shift < 4; shift++) {
@@ -789,6 +831,8 @@ int main(void)
 		cmocka_unit_test(test_lines_that_are_no_field_are_counted),
 		cmocka_unit_test(test_a_finish_is_printable_ascii),
 		cmocka_unit_test(test_no_detail_repeats_the_secret),
+		cmocka_unit_test(test_no_detail_repeats_half_of_the_secret),
+		cmocka_unit_test(test_no_quoted_type_repeats_half_of_the_secret),
 		cmocka_unit_test(test_a_long_detail_is_cut_at_a_whole_character),
 		cmocka_unit_test(test_a_detail_of_any_bytes_is_one_clean_line),
 		cmocka_unit_test(test_an_event_that_cannot_be_kept_proves_nothing),

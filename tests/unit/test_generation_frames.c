@@ -262,21 +262,65 @@ static void nothing_is_delivered_before_a_meaning(void **state)
 	play_close(&p);
 }
 
-static void a_secret_is_not_repeated(void **state)
+/* What a client is told of an error, as a frame and as a body. */
+static void tell_error(const char *event, struct buf *got)
 {
 	struct play p;
-	struct buf got = {0};
 	struct generation_rules rules = play_rules(&dialect_openai_chat);
 	rules.keeps_frames = true;
-	rules.secret = SPAN("sk-123");
+	rules.secret = SPAN("sk-1234567890");
 	play_open(&p, &rules);
 	play_head(&p);
-	play_say(&p, "data: {\"error\":\"no such key: sk-123!\"}\n\n");
-	print_frames(&p, &got);
-	assert_null(strstr(got.p, "sk-123"));
-	assert_non_null(strstr(got.p, "no such key: "));
-	buf_finish(&got);
+	play_say(&p, event);
+	play_expect_end(&p, CAUSE_ERROR, PROOF_NULL);
+	print_frames(&p, got);
+	generation_put_error_body(&p.g, got);
+	assert_non_null(buf_cstr(got));
 	play_close(&p);
+}
+
+static void a_secret_is_not_repeated(void **state)
+{
+	static const char *const events[] = {
+		"data: {\"error\":\"no such key: sk-1234567890!\"}\n\n",
+		"data: {\"error\":{\"message\":\"no such key: sk-1234567890!\",\"type\":\"t\",\"code\":\"c\"}}\n\n",
+		"data: {\"error\":{\"message\":\"no such key: \",\"type\":\"sk-1234567890\",\"code\":\"for sk-1234567890\"}}\n\n",
+	};
+	for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+		struct buf got = {0};
+		tell_error(events[i], &got);
+		assert_null(strstr(got.p, "sk-"));
+		assert_non_null(strstr(got.p, "no such key: "));
+		buf_finish(&got);
+	}
+}
+
+/* Wherever the words were cut: no half of it either. */
+static void half_a_secret_is_not_repeated(void **state)
+{
+	for (int before = DIALECT_WORD - 20; before < DIALECT_SENTENCE; before++) {
+		struct buf event = {0}, got = {0};
+		buf_printf(&event, "data: {\"error\":{\"message\":\"%*s sk-1234567890 it is\",\"type\":\"%*s sk-1234567890 it is\"}}\n\n",
+			before, "~", before, "~");
+		assert_non_null(buf_cstr(&event));
+		tell_error(event.p, &got);
+		assert_null(strstr(got.p, "sk"));
+		assert_non_null(strstr(got.p, "~"));
+		buf_finish(&event);
+		buf_finish(&got);
+	}
+}
+
+/* Words that were not cut end as they did. */
+static void the_end_of_a_whole_message_is_no_secret(void **state)
+{
+	struct buf got = {0};
+	tell_error("data: {\"error\":\"no such task\"}\n\ndata: [DONE]\n\n", &got);
+	assert_non_null(strstr(got.p, "no such task\""));
+	buf_finish(&got);
+	tell_error("data: {\"error\":\"no such tas\"}\n\n", &got);
+	assert_non_null(strstr(got.p, "no such tas\""));
+	buf_finish(&got);
 }
 
 static void done_after_an_error_if_it_is_wanted(void **state)
@@ -320,6 +364,8 @@ int main(void)
 		cmocka_unit_test(an_answer_cut_anywhere),
 		cmocka_unit_test(nothing_is_delivered_before_a_meaning),
 		cmocka_unit_test(a_secret_is_not_repeated),
+		cmocka_unit_test(half_a_secret_is_not_repeated),
+		cmocka_unit_test(the_end_of_a_whole_message_is_no_secret),
 		cmocka_unit_test(done_after_an_error_if_it_is_wanted),
 		cmocka_unit_test(limits_hold_and_are_told),
 	};

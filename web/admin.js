@@ -110,10 +110,12 @@ function showFigures(now, causes) {
 	showMemory(now.memory);
 }
 
-function showMemory({ journal, limit }) {
+function showMemory({ journal, body, output, limit }) {
 	const bar = at("memory-bar");
-	put(at("memory"), limit ? `${size(journal)} of ${size(limit)}` : size(journal));
-	const share = limit ? Math.min(1, journal / limit) : 0;
+	const used = journal + body + output;
+	put(at("memory"), limit ? `${size(used)} of ${size(limit)}` : size(used));
+	at("memory").title = `journals ${size(journal)}, request bodies ${size(body)}, waiting to be read ${size(output)}`;
+	const share = limit ? Math.min(1, used / limit) : 0;
 	bar.hidden = !limit;
 	bar.classList.toggle("full", share > FULL_MEMORY);
 	bar.setAttribute("aria-valuenow", Math.round(100 * share));

@@ -31,8 +31,8 @@ static void serve_file(struct worker *w, struct exchange *x) { files_answer(x, f
 
 static void print_metrics(struct buf *out, const struct worker *w, struct census *c)
 {
-	uint64_t body = budget_body_bytes(w->crew);
-	metrics_print(out, &c->sum, &w->crew->labels, &(struct memory_bytes){budget_bytes(w->crew) - body, body});
+	struct memory_bytes memory = budget_kinds(w->crew);
+	metrics_print(out, &c->sum, &w->crew->labels, &memory);
 	metrics_print_keys(out, &w->crew->accounts);
 }
 

@@ -1,4 +1,6 @@
-/* One budget for all streams of all workers, kept by running sums: live journals and those on the shelves.
+/* One budget for all streams of all workers, kept by running sums: live journals, those on the shelves, request bodies,
+ * and output buffers. The last two belong to connections and cannot give way, so journals do: whatever is said of live
+ * streams below counts them in. They are told by whoever holds them, when they change between turns.
  *
  * The order of giving way is the order of what a loss costs. First ended streams that are kept for late readers, oldest
  * first, those of the worker that needs the room before those of others. Then the beginnings of live streams, as far as
@@ -17,8 +19,8 @@
  *
  * Invariants
  * 1. budget.live is the sum of stream.counted_memory over the live streams, budget.kept over the kept ones.
- * 2. After budget_grew, live and kept bytes fit the budget, or a walk is under way, or no live stream is left that
- *    could be ended for it.
+ * 2. After budget_grew, and after a turn in which output grew, all bytes fit the budget, or a walk is under way, or no
+ *    live stream is left that could be ended for it. A body that grows is seen when it asks for work.
  * 3. One letter walks, or none. A walk that ended a stream is over when that is sealed, at the end of the turn: until
  *    then its memory counts as live, and another one would be ended for nothing. */
 #include "gateway/budget.h"
@@ -32,21 +34,30 @@ enum { LOOK_AGAIN_MS = 100 };
 
 static uint64_t limit(const struct worker *w) { return w->config->memory_bytes ? w->config->memory_bytes : UINT64_MAX; }
 
-uint64_t budget_body_bytes(const struct crew *crew)
+struct memory_bytes budget_kinds(const struct crew *crew)
 {
-	return atomic_load_explicit(&crew->budget.bodies, memory_order_relaxed);
+	const struct budget *b = &crew->budget;
+	return (struct memory_bytes){
+		.journal = atomic_load_explicit(&b->live, memory_order_relaxed)
+			+ atomic_load_explicit(&b->kept, memory_order_relaxed),
+		.body = gauge_bytes(&b->bodies),
+		.output = gauge_bytes(&b->output),
+	};
 }
 
+/* Of live streams, and what else cannot go by being forgotten. */
 static uint64_t live(const struct crew *crew)
 {
-	return atomic_load_explicit(&crew->budget.live, memory_order_relaxed) + budget_body_bytes(crew);
+	const struct budget *b = &crew->budget;
+	return atomic_load_explicit(&b->live, memory_order_relaxed) + gauge_bytes(&b->bodies) + gauge_bytes(&b->output);
 }
 
-static uint64_t kept(const struct crew *crew) { return atomic_load_explicit(&crew->budget.kept, memory_order_relaxed); }
+static uint64_t all(const struct crew *crew)
+{
+	return live(crew) + atomic_load_explicit(&crew->budget.kept, memory_order_relaxed);
+}
 
-uint64_t budget_bytes(const struct crew *crew) { return live(crew) + kept(crew); }
-
-static bool is_over(const struct worker *w) { return budget_bytes(w->crew) > limit(w); }
+static bool is_over(const struct worker *w) { return all(w->crew) > limit(w); }
 static bool is_live_over(const struct worker *w) { return live(w->crew) > limit(w); }
 
 /* Bytes by which live streams leave no room for new work. */
@@ -61,7 +72,7 @@ bool budget_is_tight(const struct worker *w) { return too_much(w) > 0; }
 /* This worker's kept streams go, as far as that helps. */
 static void give_kept(struct worker *w)
 {
-	uint64_t over = is_over(w) ? budget_bytes(w->crew) - limit(w) : 0, own = w->shelf.kept_bytes;
+	uint64_t used = all(w->crew), over = used > limit(w) ? used - limit(w) : 0, own = w->shelf.kept_bytes;
 	if (over)
 		shelf_trim(&w->shelf, own > over ? own - over : 0);
 }
@@ -210,13 +221,6 @@ void budget_grew(struct stream *s)
 	if (s->viewers && budget_is_tight(w) && !is_over(w))
 		give_beginning(s);
 	budget_make_room(w);
-}
-
-void budget_body(struct crew *crew, size_t *counted, size_t bytes)
-{
-	if (bytes != *counted)
-		atomic_fetch_add_explicit(&crew->budget.bodies, (uint64_t)bytes - *counted, memory_order_relaxed);
-	*counted = bytes;
 }
 
 void budget_sealed(struct stream *s)

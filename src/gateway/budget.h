@@ -4,10 +4,11 @@
 
 #include "gateway/worker.h"
 
-/* Part of the crew. */
+/* Part of the crew. The gauges are told of by whoever holds such bytes: stream.c and pipe.c, the servers, the loops. */
 struct budget {
 	atomic_uint_least64_t live, kept; /* bytes of journals: of live streams, and of those on the shelves */
-	atomic_uint_least64_t bodies;     /* … and of request bodies that are kept; they cannot give way */
+	struct gauge bodies; /* … of request bodies that are collected or kept … */
+	struct gauge output; /* … and of what waits for kernels to take it. These two cannot give way */
 
 	/* A walk past all workers, while `walking`. */
 	atomic_bool walking;
@@ -27,16 +28,12 @@ void budget_sealed(struct stream *s);
 /* … and the shelf has let go of it. */
 void budget_dropped(struct stream *s);
 
-/* New work would not fit: 95 % are in use, and not by kept streams, which can go. */
+/* New work would not fit: 95 % are in use, and not by kept streams, which can go. Bodies and output count as live. */
 bool budget_is_tight(const struct worker *w);
 /* So that it may fit after all: at once, if this worker can do it, else perhaps in some turns. */
 void budget_make_room(struct worker *w);
 
-/* A request body that is kept has changed its length; *counted is the length that the budget knows of. */
-void budget_body(struct crew *crew, size_t *counted, size_t bytes);
-
-/* Of all workers: all together, and those of kept request bodies. */
-uint64_t budget_bytes(const struct crew *crew);
-uint64_t budget_body_bytes(const struct crew *crew);
+/* Of all workers, now. */
+struct memory_bytes budget_kinds(const struct crew *crew);
 
 #endif

@@ -190,6 +190,7 @@ void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l,
 	family(out, "memory_bytes", "gauge", "Memory that grows with use.");
 	buf_printf(out, "lastword_memory_bytes{kind=\"journal\"} %" PRIu64 "\n", memory->journal);
 	buf_printf(out, "lastword_memory_bytes{kind=\"body\"} %" PRIu64 "\n", memory->body);
+	buf_printf(out, "lastword_memory_bytes{kind=\"output\"} %" PRIu64 "\n", memory->output);
 	histogram(out, "first_event_seconds", "From a stream's start to its first event with meaning.", &m->first_event);
 	histogram(out, "added_latency_seconds", "From an event's arrival to its writing to the viewers that were ready.",
 		&m->added_latency);

@@ -58,7 +58,7 @@ struct accounts;
 
 /* What the budget knows of. */
 struct memory_bytes {
-	uint64_t journal, body;
+	uint64_t journal, body, output;
 };
 
 /* Prometheus text. sum: of all workers. */

@@ -29,7 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void pipe_count_kept(struct pipe *p) { budget_body(p->worker->crew, &p->counted, p->kept.n); }
+void pipe_count_kept(struct pipe *p) { gauge_tell(&p->worker->crew->budget.bodies, &p->counted, p->kept.n); }
 
 static void free_pipe(void *memory)
 {

@@ -40,9 +40,9 @@ static void put_figures(struct buf *out, const struct worker *w, const struct me
 	buf_printf(out, ",\"version\":\"%s\",\"uptime_ms\":%" PRIu64, LASTWORD_VERSION, clock_ms() - w->crew->started_ms);
 	buf_printf(out, ",\"draining\":%s,\"full\":%s", worker_is_draining(w) ? "true" : "false", worker_is_full(w) ? "true" : "false");
 	buf_printf(out, ",\"live\":%" PRIu64 ",\"kept\":%" PRIu64 ",\"viewers\":%" PRIu64, sum->live, sum->kept, sum->viewers);
-	uint64_t body = budget_body_bytes(w->crew);
-	buf_printf(out, ",\"memory\":{\"journal\":%" PRIu64 ",\"body\":%" PRIu64 ",\"limit\":%" PRIu64 "}",
-		budget_bytes(w->crew) - body, body, w->config->memory_bytes);
+	struct memory_bytes memory = budget_kinds(w->crew);
+	buf_printf(out, ",\"memory\":{\"journal\":%" PRIu64 ",\"body\":%" PRIu64 ",\"output\":%" PRIu64 ",\"limit\":%" PRIu64 "}",
+		memory.journal, memory.body, memory.output, w->config->memory_bytes);
 }
 
 /* label: route="…" as metrics.h has it. A route's path is ASCII without spaces, so the value is a JSON string too. */

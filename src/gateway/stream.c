@@ -32,13 +32,18 @@ static void free_stream(void *p)
 	free(s);
 }
 
+static void count_body(struct stream *s)
+{
+	gauge_tell(&s->worker->crew->budget.bodies, &s->counted_body, run_kept_bytes(&s->run));
+}
+
 static void release(struct stream *s)
 {
 	absence_end(&s->absence);
 	task_cancel(&s->worker->loop, &s->wake);
 	audience_finish(&s->own);
 	run_finish(&s->run);
-	budget_body(s->worker->crew, &s->counted_body, 0);
+	count_body(s);
 	loop_free_later(&s->worker->loop, s, free_stream);
 }
 
@@ -173,11 +178,6 @@ static void show_queue(struct stream *s)
 	const struct generation *g = &s->generation;
 	int queue = g->began || g->ended ? -1 : g->queue;
 	atomic_store_explicit(&s->face->queue, queue, memory_order_relaxed);
-}
-
-static void count_body(struct stream *s)
-{
-	budget_body(s->worker->crew, &s->counted_body, run_kept_bytes(&s->run));
 }
 
 static void on_change(void *owner)

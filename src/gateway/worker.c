@@ -101,8 +101,7 @@ bool worker_is_full(const struct worker *w)
 
 bool worker_refuses(struct worker *w)
 {
-	if (budget_is_tight(w))
-		budget_make_room(w);
+	budget_make_room(w);
 	return worker_is_full(w);
 }
 
@@ -121,7 +120,7 @@ static bool open_front(struct worker *w, char *why, size_t why_bytes)
 {
 	const struct config *c = w->config;
 	struct server_limits limits = {.request_line = REQUEST_LINE_BYTES, .connections = c->limits.connections,
-		.quota = &w->crew->connections};
+		.quota = &w->crew->connections, .bodies = &w->crew->budget.bodies};
 	struct site site = {site_on_request, w, "public"};
 	char reason[200] = "";
 	w->front = w->index == 0 ? server_open(&w->loop, c->listen, limits, site, reason, sizeof reason)
@@ -156,10 +155,15 @@ void worker_post(struct worker *w, struct letter *l, void (*read)(struct worker 
 	mailbox_post(&w->mailbox, &l->mail);
 }
 
+static void make_room(void *owner) { budget_make_room(owner); }
+
 bool worker_open(struct worker *w, struct crew *crew, unsigned index, struct config *c, char *why, size_t why_bytes)
 {
 	*w = (struct worker){.crew = crew, .index = index, .config = config_hold(c)};
 	loop_init(&w->loop);
+	task_init(&w->make_room, make_room, w);
+	w->loop.output = &crew->budget.output;
+	w->loop.output_grew = &w->make_room;
 	mailbox_open(&w->mailbox, &w->loop, on_mail, w);
 	w->names = resolver_create(&w->loop);
 	w->pool = pool_create(&w->loop, w->names);
@@ -183,6 +187,8 @@ void worker_use(struct worker *w, struct config *c)
 
 void worker_close(struct worker *w)
 {
+	w->loop.output_grew = NULL;
+	task_cancel(&w->loop, &w->make_room);
 	doors_close(w->doors);
 	server_close(w->front);
 	if (w->admin)

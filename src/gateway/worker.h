@@ -44,6 +44,7 @@ struct worker {
 	LIST_HEAD(, pipe) pipes; /* passthrough answers under way */
 	struct doors *doors;     /* of absence.c */
 	unsigned retries_away;   /* … that are looking for their streams on other workers */
+	struct task make_room;   /* what waits for the kernel has grown */
 	struct alarm sweep;      /* the shelf's next expiry */
 	struct alarm settle;     /* draining: look whether everything has ended and was read */
 	struct alarm deadline;   /* of the drain */

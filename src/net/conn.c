@@ -11,6 +11,9 @@
  * code and the kernel's warm. What the kernel does not take stays in `out` until the socket can be written to; what is
  * put meanwhile comes behind it.
  *
+ * What waits from one turn to the next is told to the loop as memory in use: the buffers, not the bytes in them. A turn
+ * whose bytes are all taken by the kernel at once tells nothing, which is nearly every one.
+ *
  * TLS: what is put gathers as plaintext and is encrypted when the turn's send is made, so that many small puts are
  * one record; what is read is decrypted on its way to the owner.
  *
@@ -42,6 +45,7 @@ struct conn {
 	struct buf plain;   /* with TLS: what was put, not encrypted yet */
 	struct buf out;
 	size_t taken;       /* bytes of out that the kernel has */
+	size_t told;        /* memory of both that the loop's gauge knows of */
 	TAILQ_ENTRY(conn) link; /* among the loop's unsent, while it is_unsent */
 	int fd;             /* -1 once it is closed */
 	int interest;       /* what is polled for: UV_READABLE, UV_WRITABLE */
@@ -223,6 +227,9 @@ static bool read_some(struct conn *c)
 	return c->reading && !c->closed;
 }
 
+/* After a send, never for a put. */
+static void tell_held(struct conn *c) { loop_tell_output(c->loop, &c->told, c->plain.cap + c->out.cap); }
+
 /* libuv tells of an error once and polls no more: then all is read that came before it. */
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
@@ -234,6 +241,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		c->is_stuck = false;
 		send_not(c);
 		flush(c);
+		tell_held(c);
 	}
 	if (c->reading && (is_broken || events & UV_READABLE))
 		while (read_some(c) && is_broken)
@@ -328,6 +336,7 @@ static void send_all(void *loop)
 	while ((c = TAILQ_FIRST(&l->unsent))) {
 		send_not(c);
 		flush(c);
+		tell_held(c);
 	}
 }
 
@@ -376,6 +385,7 @@ static void on_closed(uv_handle_t *poll)
 	tls_destroy(c->tls);
 	buf_finish(&c->plain);
 	buf_finish(&c->out);
+	tell_held(c);
 	free(c);
 }
 

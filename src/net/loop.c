@@ -149,6 +149,7 @@ void loop_init(struct loop *l)
 {
 	*l = (struct loop){.read_buffer = malloc(LOOP_READ_BYTES)};
 	CHECK(l->read_buffer);
+	l->output = &l->own_output;
 	CHECK(uv_loop_init(&l->uv) == 0);
 	RB_INIT(&l->alarms);
 	TAILQ_INIT(&l->tasks);

@@ -8,6 +8,7 @@
 #define NET_LOOP_H
 
 #include "base/buf.h"
+#include "base/gauge.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,6 +45,12 @@ struct alarm {
 struct loop {
 	uv_loop_t uv;
 	char *read_buffer;    /* LOOP_READ_BYTES, offered to every read */
+
+	/* The owner's to set, before there is a conn: where memory is counted that holds bytes which the kernel has not taken,
+	 * and what runs at the end of a turn in which it grew. */
+	struct gauge *output;
+	struct task *output_grew; /* NULL: nothing */
+	struct gauge own_output;
 
 	/* For loop.c. */
 	uv_timer_t timer;
@@ -83,6 +90,14 @@ void loop_return_buf(struct loop *l, struct buf *b);
 void task_init(struct task *t, void (*run)(void *owner), void *owner);
 void task_queue(struct loop *l, struct task *t);
 void task_cancel(struct loop *l, struct task *t);
+
+/* Of one holder; *told as for gauge_tell. */
+static inline void loop_tell_output(struct loop *l, size_t *told, size_t now)
+{
+	if (now > *told && l->output_grew)
+		task_queue(l, l->output_grew);
+	gauge_tell(l->output, told, now);
+}
 
 void alarm_init(struct alarm *a, struct loop *l, void (*on_due)(void *owner), void *owner);
 void alarm_set(struct alarm *a, uint64_t ms_from_now); /* UINT64_MAX never comes */

@@ -19,7 +19,7 @@ struct exchange_events {
 	 * thrown away, because the answer has begun. */
 	void (*on_body)(void *owner, span piece);
 	void (*on_body_end)(void *owner);
-	/* A request body asked for by exchange_collect_body, whole. A loan until the exchange is over. */
+	/* A request body asked for by exchange_collect_body, whole. A loan as long as the head is. */
 	void (*on_request)(void *owner, span body);
 	/* There is room again, after exchange_room said 0. */
 	void (*on_room)(void *owner);

@@ -31,6 +31,7 @@ static struct server *keep_if_listening(struct server *s)
 {
 	if (s && s->listener) {
 		s->quota = s->limits.quota ? s->limits.quota : &s->own;
+		s->bodies = s->limits.bodies ? s->limits.bodies : &s->own_bodies;
 		listener_limit(s->listener, s->quota, s->limits.connections);
 		return s;
 	}

@@ -11,6 +11,7 @@ struct server_limits {
 	size_t request_line; /* bytes; 0: 8 KiB */
 	size_t connections;  /* at once; 0: no limit. Over it accepting pauses */
 	struct quota *quota; /* counts them for several servers together; NULL: this one's are counted alone */
+	struct gauge *bodies;/* counts the bytes of collected bodies likewise */
 	uint64_t head_ms;    /* a head must be whole by then; 0: 10 s */
 	uint64_t idle_ms;    /* a kept connection without a request; 0: 75 s */
 };

@@ -41,17 +41,28 @@ static uint64_t idle_ms(const struct session *s)
 		? s->server->limits.idle_ms : IDLE_MS;
 }
 
-static void finish_exchange(struct session *s)
+static void tell_body(struct session *s, size_t bytes)
+{
+	gauge_tell(s->server->bodies, &s->exchange.body_told, bytes);
+}
+
+static void free_exchange(struct session *s)
 {
 	buf_finish(&s->exchange.body);
 	buf_finish(&s->exchange.fields);
 	s->exchange = (struct exchange){0};
 }
 
+static void finish_exchange(struct session *s)
+{
+	tell_body(s, 0);
+	free_exchange(s);
+}
+
 static void free_session(void *p)
 {
 	struct session *s = p;
-	finish_exchange(s);
+	free_exchange(s);
 	http1_finish(&s->parser);
 	buf_finish(&s->early);
 	free(s);
@@ -73,6 +84,7 @@ void session_close(struct session *s)
 		conn_close(s->conn);
 	if (answering && s->exchange.events && s->exchange.events->on_gone)
 		s->exchange.events->on_gone(s->exchange.owner);
+	tell_body(s, 0); /* now, because the server may go before the session's memory does */
 	loop_free_later(s->server->loop, s, free_session);
 }
 
@@ -123,11 +135,13 @@ void session_exchange_over(struct session *s)
 		task_queue(s->server->loop, &s->proceed);
 }
 
-/* The request's head, and what points into it. */
+/* An answer may be open for an hour, and its request is long. */
 static void forget_request(struct session *s)
 {
 	http1_forget_head(&s->parser);
 	s->exchange.target = (struct url_target){0};
+	buf_finish(&s->exchange.body);
+	tell_body(s, 0);
 }
 
 static void proceed(void *owner)
@@ -206,6 +220,12 @@ void session_body_too_large(struct session *s)
 		events->on_gone(owner);
 }
 
+static void collect(struct session *s, span piece)
+{
+	buf_put(&s->exchange.body, piece);
+	tell_body(s, s->exchange.body.n);
+}
+
 static void take_body(struct session *s, span piece)
 {
 	struct exchange *x = &s->exchange;
@@ -218,7 +238,7 @@ static void take_body(struct session *s, span piece)
 	if (x->reading == READING_PIECES && x->events->on_body)
 		x->events->on_body(x->owner, piece);
 	else if (x->reading == READING_WHOLE)
-		buf_put(&x->body, piece);
+		collect(s, piece);
 }
 
 static void end_request(struct session *s)

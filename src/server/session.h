@@ -39,7 +39,8 @@ struct exchange {
 	enum exchange_phase phase;
 	enum exchange_reading reading;
 	uint64_t body_limit;
-	struct buf body;        /* collected */
+	struct buf body;        /* collected … */
+	size_t body_told;       /* … as far as the server's gauge knows of it */
 	struct buf fields;      /* of the answer */
 	bool request_whole;     /* the request's last byte was read */
 	bool head_only;         /* HEAD */
@@ -75,6 +76,7 @@ struct server {
 	struct site site;
 	LIST_HEAD(, session) sessions;
 	struct quota *quota, own; /* of connections */
+	struct gauge *bodies, own_bodies;
 	uint64_t accepted;        /* connections, ever */
 	bool draining;
 };

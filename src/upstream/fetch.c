@@ -34,7 +34,8 @@ struct fetch {
 	struct task begin;
 	struct alarm tail;
 	size_t tail_bytes;
-	struct buf out;        /* the request's head and what was put before there was a connection */
+	struct buf out;        /* the request's head and what was put before there was a connection … */
+	size_t told;           /* … as far as the loop's gauge knows of it */
 	bool chunked_body, body_done, answered, reused, paused, over;
 };
 
@@ -47,9 +48,12 @@ static void free_fetch(void *p)
 	free(f);
 }
 
+static void tell_held(struct fetch *f, size_t bytes) { loop_tell_output(f->pool->loop, &f->told, bytes); }
+
 static void let_go(struct fetch *f)
 {
 	f->over = true;
+	tell_held(f, 0);
 	LIST_REMOVE(f, link);
 	if (f->connect)
 		connect_cancel(f->connect);
@@ -156,6 +160,7 @@ static void use(struct fetch *f, struct conn *c)
 	conn_set_owner(c, &events, f);
 	conn_put(c, buf_span(&f->out));
 	buf_finish(&f->out);
+	tell_held(f, 0);
 	conn_read(c, !f->paused);
 	if (f->events->on_connected)
 		f->events->on_connected(f->owner);
@@ -180,6 +185,8 @@ static void begin(void *owner)
 		use(f, kept);
 	else if (!(f->connect = connect_start(f->pool->connector, f->upstream, on_connected, f)))
 		end(f, FETCH_REFUSED, "There is no memory for a connection now.");
+	else
+		tell_held(f, f->out.cap);
 }
 
 static void print_head(struct fetch *f, const struct fetch_request *r)
@@ -261,10 +268,13 @@ void fetch_let_finish(struct fetch *f)
 
 static void put(struct fetch *f, span bytes)
 {
-	if (f->conn)
+	if (f->conn) {
 		conn_put(f->conn, bytes);
-	else
-		buf_put(&f->out, bytes);
+		return;
+	}
+	buf_put(&f->out, bytes);
+	if (f->connect)
+		tell_held(f, f->out.cap);
 }
 
 void fetch_put(struct fetch *f, span body)

@@ -250,6 +250,23 @@ def test_the_page_follows_what_happens(gateway_with, open_page, up):
     expect(health).to_have_attribute("data-state", "lost")
 
 
+def test_memory_is_told_together_and_by_kind(gateway_with, open_page, up):
+    gateway = gateway_with("memory: 7MiB", route("/text", up.url + "/generate"))
+    running = begin(gateway, up, "a")
+    slow = gateway.viewer().connect(buffer=4096).ask(f"/streams/{running.id}").expect_stream()
+    up.event("y" * 200_000)
+    running.expect("y" * 200_000)
+    now = wait_until(lambda: (memory := status(gateway)["memory"])["output"] and memory, "something to wait for the slow one")
+    assert now | {"body": 0, "limit": 7 << 20} == now
+    tab = open_page(gateway)
+    used = round((now["journal"] + now["output"]) / 1024)
+    expect(tab.locator("#memory")).to_have_text(f"{used} KiB of 7.0 MiB")
+    kinds = f"journals {round(now['journal'] / 1024)} KiB, request bodies 0 bytes, waiting to be read {round(now['output'] / 1024)} KiB"
+    expect(tab.locator("#memory")).to_have_attribute("title", kinds)
+    slow.cut()
+    running.cut()
+
+
 def test_the_page_fits_a_phone_in_the_dark(gateway_with, open_page, up):
     gateway = gateway_with("", route("/a/rather/long/path/for/a/route", up.url + "/generate"))
     running = begin(gateway, up, "a", path="/a/rather/long/path/for/a/route")

@@ -496,7 +496,7 @@ def stay_behind(crew, viewer):
 
 
 def test_E8_what_viewers_of_another_worker_have_taken_gives_way(crew_with, up):
-    crew = crew_with("memory: 1MiB", "grace: never")
+    crew = crew_with("memory: 1280KiB", "grace: never")  # 256 KiB are taken by what waits for the slow one
     read = fill(crew, up, 1, 9)
     little = crew.begin(up, 0)
     slow = stay_behind(crew, little)
@@ -514,11 +514,11 @@ def test_E8_what_viewers_of_another_worker_have_taken_gives_way(crew_with, up):
 
 
 def test_E8_the_largest_live_stream_is_found_on_any_worker(crew_with, up):
-    crew = crew_with("memory: 1MiB", "grace: never")
+    crew = crew_with("memory: 1760KiB", "grace: never")  # twice 256 KiB are taken by what waits for the slow ones
     large = crew.begin(up, 1)
     large_exchange = up.exchanges[-1]
     slow = [stay_behind(crew, large)]  # or else what was taken would give way
-    for n, piece in enumerate([LUMP, *[PIECE] * 6], 2):
+    for n, piece in enumerate([LUMP, *[PIECE] * 8], 2):
         up.event(piece)
         large.expect(piece, id=n)
     little = crew.begin(up, 0)
@@ -526,11 +526,11 @@ def test_E8_the_largest_live_stream_is_found_on_any_worker(crew_with, up):
     for n, piece in enumerate([LUMP, *[PIECE] * 4], 2):
         up.event(piece)
         little.expect(piece, id=n)
-    up.event(PIECE)  # one too many, for the worker of the little one
+    up.event(LUMP)  # one too many, for the worker of the little one
     large.expect_last_word("overloaded")
     large_exchange.expect_gone()
-    little.expect(PIECE, id=7)
-    slow[0].expect_end("overloaded", events=8)
+    little.expect(LUMP, id=7)
+    slow[0].expect_end("overloaded", events=10)
     up.done().end()
     little.expect_last_word("finished")
     slow[1].expect_end("finished", events=7)

@@ -14,7 +14,10 @@ enum {
 	LINGER_MS = 2000,            /* … for at most so long (RFC 9112 §9.6) */
 	BODY_GRACE_MS = 5000,        /* after that a request body must come at … */
 	BODY_BYTES_PER_S = 500,      /* … this rate on average */
-	OUT_BYTES = 64 * 1024,       /* of a response wait for the kernel before there is no room */
+	OUT_BYTES = 15 * 1024,
+		/* of a response wait for the kernel before there is no room: with a usual event and its framing a buffer of
+		 * 16 KiB, which the loop keeps for the next one. The kernel has a buffer of its own; this one need not be large,
+		 * and thousands of viewers that do not read have one each */
 	HEAD_MS = 10 * 1000,
 	IDLE_MS = 75 * 1000,
 	WRITE_TIMEOUT_MS = 30 * 1000,

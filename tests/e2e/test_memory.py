@@ -17,7 +17,7 @@ MANY = 40            # such pieces are more than twice the memory
 LUMP = "y" * 200_000  # a viewer that does not read is still at it when everyone else has it …
 BEHIND = 256 << 10    # … and this much memory holds what waits for it
 FULL = 60             # events of which LUMP is the first: with one such viewer they hold more than 95 % of 4 MiB, not 100 %
-AHEAD = 64 << 10      # of an answer wait for the kernel before no further event is put
+AHEAD = 15 << 10      # of an answer wait for the kernel before no further event is put
 TEXT, OTHER = "/text?prompt=hi", {"prompt": "hi", "route": "/other"}
 STATE = {"Accept": "application/json"}
 workers = pytest.mark.parametrize("workers", [1, 2])

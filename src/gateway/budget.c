@@ -32,6 +32,8 @@
 /* A walk for new work alone: it looks at each live stream, and viewers who are slow will not have read on so soon. */
 enum { LOOK_AGAIN_MS = 100 };
 
+enum { SMALL_BODY_BYTES = 16 * 1024 }; /* less than a connection's other buffers may hold */
+
 static uint64_t limit(const struct worker *w) { return w->config->memory_bytes ? w->config->memory_bytes : UINT64_MAX; }
 
 struct memory_bytes budget_kinds(const struct crew *crew)
@@ -68,6 +70,11 @@ static uint64_t too_much(const struct worker *w)
 }
 
 bool budget_is_tight(const struct worker *w) { return too_much(w) > 0; }
+
+bool budget_has_room_for_body(const struct worker *w, size_t bytes)
+{
+	return bytes <= SMALL_BODY_BYTES || (!budget_is_tight(w) && gauge_bytes(&w->crew->budget.bodies) < limit(w) / 2);
+}
 
 /* This worker's kept streams go, as far as that helps. */
 static void give_kept(struct worker *w)

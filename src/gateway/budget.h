@@ -30,6 +30,10 @@ void budget_dropped(struct stream *s);
 
 /* New work would not fit: 95 % are in use, and not by kept streams, which can go. Bodies and output count as live. */
 bool budget_is_tight(const struct worker *w);
+/* A request body that is kept or gathered may grow to so many bytes. Bodies cannot give way, so together they get half of
+ * the memory: whoever uploads slowly must not cost others their streams. A small one always may: it is a question, or
+ * comes with a key to attach by. */
+bool budget_has_room_for_body(const struct worker *w, size_t bytes);
 /* So that it may fit after all: at once, if this worker can do it, else perhaps in some turns. */
 void budget_make_room(struct worker *w);
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "gateway/account.h"
+#include "gateway/budget.h"
 #include "gateway/guard.h"
 #include "gateway/pipe.h"
 
@@ -31,6 +32,13 @@ static void on_request_body(void *owner, span piece)
 	asking_read(&p->asking, piece, false);
 	if (p->digest)
 		EVP_DigestUpdate(p->digest, piece.p, piece.n);
+	bool has_room = !p->keeps || budget_has_room_for_body(p->worker, p->kept.n + piece.n);
+	if (!has_room && p->waits) {
+		pipe_fail(p, CAUSE_OVERLOADED, "There is no memory for a body of this size now.");
+		return;
+	}
+	if (!has_room)
+		keep_no_more(p);
 	if (p->keeps)
 		buf_put(&p->kept, piece);
 	pipe_count_kept(p);

@@ -116,12 +116,14 @@ static void warm_names(struct worker *w)
 		}
 }
 
+static bool has_room(void *owner, size_t body_bytes) { return budget_has_room_for_body(owner, body_bytes); }
+
 static bool open_front(struct worker *w, char *why, size_t why_bytes)
 {
 	const struct config *c = w->config;
 	struct server_limits limits = {.request_line = REQUEST_LINE_BYTES, .connections = c->limits.connections,
 		.quota = &w->crew->connections, .bodies = &w->crew->budget.bodies};
-	struct site site = {site_on_request, w, "public"};
+	struct site site = {site_on_request, w, "public", has_room};
 	char reason[200] = "";
 	w->front = w->index == 0 ? server_open(&w->loop, c->listen, limits, site, reason, sizeof reason)
 		: server_open_beside(&w->loop, w->crew->worker[0]->front, limits, site, reason, sizeof reason);
@@ -137,7 +139,7 @@ static bool open_admin(struct worker *w, char *why, size_t why_bytes)
 	if (!c->admin || w->index)
 		return true;
 	w->admin = server_open(&w->loop, c->admin, (struct server_limits){0},
-		(struct site){admin_on_request, w, "admin"}, reason, sizeof reason);
+		(struct site){.on_request = admin_on_request, .owner = w, .name = "admin"}, reason, sizeof reason);
 	if (!w->admin)
 		snprintf(why, why_bytes, "cannot listen on %s for the admin endpoints: %s", c->admin, reason);
 	return w->admin;

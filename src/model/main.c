@@ -135,7 +135,7 @@ static bool open_server(struct program *p)
 {
 	const struct options *o = &p->options;
 	struct server_limits limits = {.request_line = REQUEST_LINE_BYTES};
-	struct site site = {serve_on_request, &p->serve, "model"};
+	struct site site = {.on_request = serve_on_request, .owner = &p->serve, .name = "model"};
 	char why[400] = "it is no listening socket";
 	p->server = o->listen ? server_open(&p->loop, o->listen, limits, site, why, sizeof why)
 	                      : server_take_fd(&p->loop, o->listen_fd, false, limits, site);

@@ -20,6 +20,8 @@ struct site {
 	void (*on_request)(void *owner, struct exchange *x);
 	void *owner;
 	const char *name; /* for logs */
+	/* There is memory for a body that is collected to grow to so many bytes; else it is refused. NULL: there always is. */
+	bool (*has_room)(void *owner, size_t body_bytes);
 };
 
 struct server;

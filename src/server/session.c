@@ -207,23 +207,35 @@ void session_pause(struct session *s, bool paused)
 	conn_read(s->conn, !paused);
 }
 
-void session_body_too_large(struct session *s)
+static void refuse_body(struct session *s, int status, const char *code, const char *message)
 {
 	struct exchange *x = &s->exchange;
 	const struct exchange_events *events = x->events;
 	void *owner = x->owner;
 	if (x->phase == PHASE_ASKED)
-		exchange_refuse_and_close(x, 413, "body_too_large", "The request's body is larger than is allowed here.");
+		exchange_refuse_and_close(x, status, code, message);
 	else
 		session_linger(s);
 	if (events->on_gone)
 		events->on_gone(owner);
 }
 
+void session_body_too_large(struct session *s)
+{
+	refuse_body(s, 413, "body_too_large", "The request's body is larger than is allowed here.");
+}
+
 static void collect(struct session *s, span piece)
 {
-	buf_put(&s->exchange.body, piece);
-	tell_body(s, s->exchange.body.n);
+	const struct site *site = &s->server->site;
+	struct exchange *x = &s->exchange;
+	if (site->has_room && !site->has_room(site->owner, x->body.n + piece.n)) {
+		exchange_field(x, "Retry-After", SPAN("1"));
+		refuse_body(s, 503, "overloaded", "There is no memory for a body of this size now; ask again in a moment.");
+		return;
+	}
+	buf_put(&x->body, piece);
+	tell_body(s, x->body.n);
 }
 
 static void take_body(struct session *s, span piece)

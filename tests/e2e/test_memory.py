@@ -10,7 +10,7 @@ from conftest import route
 from gateway import binary
 from judge import CLEAN
 from test_passthrough import CHAT, DONE, JSON, STOP, body_of, chunk, wait_body, wait_end
-from upstream import Deaf, Upstream, wait_until
+from upstream import Closed, Deaf, Upstream, wait_until
 
 PIECE = "x" * 60_000
 MANY = 40            # such pieces are more than twice the memory
@@ -535,11 +535,49 @@ def test_a_retry_that_is_gathered_counts(tiny, up):
     expect_nothing(gateway)
 
 
-def test_bodies_on_their_way_fill_the_memory_too(tiny, up, other):
-    gateway, body = tiny(1), body_of_a_question()
-    clients = [begin_body(gateway, body, body[:500_000]) for _ in range(2)]
-    wait_memory(gateway, body=1_000_000)
-    assert gateway.ask("/streams", method="POST", body=OTHER).status == 503
-    clients[0].cut()
-    wait_memory(gateway, body=500_000)
-    start_other(gateway, other)
+@workers
+def test_bodies_get_half_of_the_memory_and_cost_nobody_a_stream(tiny, up, other, workers):
+    gateway, body = tiny(workers, keep="0"), body_of_a_question()
+    viewer = begin(gateway, up)
+    slow = begin_body(gateway, body, body[:300_000])
+    wait_memory(gateway, body=300_000)
+    for target in "/chat", "/streams":
+        late = begin_body(gateway, body, body, target)
+        assert late.expect_error(503).header("Retry-After") and json.loads(late.response.body)["error"]["code"] == "overloaded"
+    start_other(gateway, other)  # a small one
+    wait_memory(gateway, body=300_000)
+    slow.send(body[300_000:-1])
+    wait_memory(gateway, body=len(body) - 1)
+    feed(up, viewer, range(1, MANY + 1))
+    slow.cut()
+    up.done().end()
+    viewer.expect_last_word("finished", events=MANY)
+    assert gateway.metric("lastword_streams_ended_total", cause="overloaded") == 0
+
+
+@workers
+def test_a_body_that_must_wait_for_its_end_is_refused_in_the_dialect(gateway_with, up, workers):
+    gateway = gateway_with("memory: 1MiB", route("/v1/*", up.url, "request: {model: m}"), args=("--workers", str(workers)))
+    body = body_of_a_question()
+    slow = begin_body(gateway, body, body[:400_000], "/v1/chat/completions")
+    wait_memory(gateway, body=400_000)
+    late = begin_body(gateway, body, body, "/v1/chat/completions").expect_error(503)
+    assert late.header("Retry-After")
+    slow.send(body[400_000:])
+    assert up.expect_request().json["model"] == "m"
+
+
+def test_a_body_that_cannot_be_kept_goes_up_and_is_not_asked_again(gateway_with, up):
+    down = Closed()
+    gateway = gateway_with("memory: 1MiB", f"  - {{ path: /v1/*, upstream: ['{up.url}', '{down.url}'], retry_on: [500], grace: 0 }}",
+                           route("/chat", down.url + "/v1/chat/completions"))
+    body = body_of_a_question()
+    slow = begin_body(gateway, body, body[:300_000])
+    wait_memory(gateway, body=300_000)
+    client = begin_body(gateway, body, body, "/v1/files")
+    wait_memory(gateway, body=300_000)
+    up.expect_request()
+    up.head("length", status=500, type="application/json", length=2).raw(b"{}").end()
+    assert wait_end(client).status == 500
+    slow.cut()
+    down.close()

@@ -15,7 +15,9 @@
  * whose bytes are all taken by the kernel at once tells nothing, which is nearly every one.
  *
  * TLS: what is put gathers as plaintext and is encrypted when the turn's send is made, so that many small puts are
- * one record; what is read is decrypted on its way to the owner.
+ * one record of at most 16 KiB; what is read is decrypted on its way to the owner. Its alerts go out at once: who reads
+ * of an end closes. A client that is expected to speak TLS gets its TLS with its first byte, so that thousands who say
+ * nothing cost nothing; a first byte of something else makes the conn a plain one, whose owner can say so.
  *
  * Invariants
  * 1. on_end is called at most once with CONN_FIN and at most once with another end, which is the last; never after
@@ -42,6 +44,7 @@ struct conn {
 	const struct conn_events *events;
 	void *owner;
 	struct tls *tls;    /* NULL: plain */
+	struct tls_identity *as; /* TLS is expected, its first byte has not come; held */
 	struct buf plain;   /* with TLS: what was put, not encrypted yet */
 	struct buf out;
 	size_t taken;       /* bytes of out that the kernel has */
@@ -50,7 +53,7 @@ struct conn {
 	int fd;             /* -1 once it is closed */
 	int interest;       /* what is polled for: UV_READABLE, UV_WRITABLE */
 	int send_error;     /* errno's; sending is over */
-	bool is_unsent, is_stuck, is_tcp, reading, read_over, ended, wants_shutdown, closed;
+	bool is_unsent, is_stuck, is_tcp, reading, read_over, ended, wants_shutdown, wants_cut, closed;
 	char peer[INET6_ADDRSTRLEN + 8];
 	bool peer_is_loopback;
 };
@@ -165,6 +168,13 @@ static void end_for(struct conn *c, int error)
 		end(c, CONN_LOST, uv_strerror(uv_translate_sys_error(error)));
 }
 
+static void broken_tls(struct conn *c)
+{
+	if (c->out.n && !c->is_stuck && !c->send_error)
+		(void)!send(c->fd, c->out.p, c->out.n, MSG_NOSIGNAL);
+	end(c, CONN_LOST, tls_why(c->tls));
+}
+
 /* The owner may close the conn in any of these calls, so that is asked each time. */
 static void take_ciphertext(struct conn *c, span in)
 {
@@ -187,7 +197,7 @@ static void take_ciphertext(struct conn *c, span in)
 			end(c, CONN_FIN, "connection closed by peer");
 			return;
 		case TLS_BROKEN:
-			end(c, CONN_LOST, tls_why(c->tls));
+			broken_tls(c);
 			return;
 		}
 }
@@ -198,6 +208,31 @@ bool conn_start_tls(struct conn *c, const struct tls_trust *trust, const char *h
 	if (c->tls)
 		take_ciphertext(c, (span){0});
 	return c->tls;
+}
+
+void conn_expect_tls(struct conn *c, struct tls_identity *as) { c->as = tls_identity_hold(as); }
+
+/* false: there is no memory for TLS, and that was told. */
+static bool judge_first_byte(struct conn *c, char first)
+{
+	bool is_tls = first == TLS_FIRST_BYTE;
+	if (is_tls)
+		c->tls = tls_create_serving(c->as, &c->out);
+	tls_identity_drop(c->as);
+	c->as = NULL;
+	if (is_tls && !c->tls)
+		end(c, CONN_LOST, "out of memory");
+	return c->tls || !is_tls;
+}
+
+static void take(struct conn *c, span in)
+{
+	if (c->as && !judge_first_byte(c, *in.p))
+		return;
+	if (c->tls)
+		take_ciphertext(c, in);
+	else
+		c->events->on_bytes(c->owner, in);
 }
 
 static void take_fin(struct conn *c)
@@ -214,10 +249,8 @@ static void take_fin(struct conn *c)
 static bool read_some(struct conn *c)
 {
 	ssize_t n = recv(c->fd, c->loop->read_buffer, LOOP_READ_BYTES, 0);
-	if (n > 0 && c->tls)
-		take_ciphertext(c, span_of(c->loop->read_buffer, (size_t)n));
-	else if (n > 0)
-		c->events->on_bytes(c->owner, span_of(c->loop->read_buffer, (size_t)n));
+	if (n > 0)
+		take(c, span_of(c->loop->read_buffer, (size_t)n));
 	else if (n == 0)
 		take_fin(c);
 	else if (errno != EAGAIN && errno != EINTR)
@@ -282,7 +315,7 @@ static void encrypt(struct conn *c)
 	if (c->plain.n && (c->plain.failed || !tls_put(c->tls, buf_span(&c->plain))))
 		c->out.failed = true;
 	loop_return_buf(c->loop, &c->plain);
-	if (c->wants_shutdown)
+	if (c->wants_shutdown && !c->wants_cut)
 		tls_close(c->tls);
 }
 
@@ -366,6 +399,12 @@ void conn_shutdown(struct conn *c)
 	send_later(c);
 }
 
+void conn_cut(struct conn *c)
+{
+	c->wants_cut = true;
+	conn_shutdown(c);
+}
+
 void conn_set_write_timeout(struct conn *c, uint64_t ms)
 {
 	int fd = c->fd;
@@ -383,6 +422,7 @@ static void on_closed(uv_handle_t *poll)
 {
 	struct conn *c = poll->data;
 	tls_destroy(c->tls);
+	tls_identity_drop(c->as);
 	buf_finish(&c->plain);
 	buf_finish(&c->out);
 	tell_held(c);
@@ -415,5 +455,9 @@ bool conn_is_quiet(const struct conn *c)
 }
 
 const char *conn_peer(const struct conn *c) { return c->peer; }
+
+bool conn_is_secured(const struct conn *c) { return c->tls && tls_is_secured(c->tls); }
+
+bool conn_is_shaking_hands(const struct conn *c) { return c->tls && !tls_is_secured(c->tls); }
 
 bool conn_peer_is_loopback(const struct conn *c) { return c->peer_is_loopback; }

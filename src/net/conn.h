@@ -21,7 +21,7 @@ struct conn_events {
 	/* At most once with CONN_FIN, at most once with another end, which is the last. */
 	void (*on_end)(void *owner, enum conn_end how, const char *why);
 	void (*on_drained)(void *owner); /* all that was put has gone to the kernel */
-	void (*on_secured)(void *owner); /* after conn_start_tls: the handshake is over and the peer is who it should be */
+	void (*on_secured)(void *owner); /* the TLS handshake is over and the peer is who it should be */
 };
 
 struct conn;
@@ -34,6 +34,13 @@ void conn_set_owner(struct conn *c, const struct conn_events *events, void *owne
 /* Begins TLS as a client; nothing may be put before on_secured. A handshake that fails is CONN_LOST with the reason.
  * false: no memory. Reading must be on. */
 MUST bool conn_start_tls(struct conn *c, const struct tls_trust *trust, const char *host);
+
+/* Expects TLS of a client that was accepted, before reading is on; nothing may be put before on_secured. Until the
+ * first byte came it costs no memory. on_bytes before on_secured: that is no TLS, and the conn is a plain one. A
+ * handshake that fails is CONN_LOST with the reason, and the client was told by an alert. */
+void conn_expect_tls(struct conn *c, struct tls_identity *as);
+bool conn_is_secured(const struct conn *c);
+bool conn_is_shaking_hands(const struct conn *c); /* has begun with TLS and is not secured */
 
 /* Off: bytes stay in the kernel, and an end is not noticed either. */
 void conn_read(struct conn *c, bool on);
@@ -48,7 +55,8 @@ size_t conn_waiting(const struct conn *c); /* bytes put that the kernel has not 
 /* Downstream sockets: see ARCHITECTURE.md, "net". 0 ms = off. */
 void conn_set_write_timeout(struct conn *c, uint64_t ms);
 
-void conn_shutdown(struct conn *c); /* FIN after all that was put */
+void conn_shutdown(struct conn *c); /* FIN after all that was put; with TLS it says that this is the end */
+void conn_cut(struct conn *c);      /* the same, but with TLS nothing is said, so that the peer sees a break */
 void conn_close(struct conn *c);
 	/* what the kernel has not taken is lost; no callback any more; freed after the turn */
 void conn_reset(struct conn *c);    /* the same with RST, so that the peer sees a break */

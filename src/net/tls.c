@@ -6,8 +6,10 @@
  *
  * Invariants
  * 1. tls_next uses all input before it says TLS_MORE: OpenSSL keeps what belongs to a started record.
- * 2. After TLS_CLOSED or TLS_BROKEN nothing is read or written any more.
- * 3. `why` is written when a step fails and names the cause in words that an operator can act on. */
+ * 2. After TLS_CLOSED nothing is read any more, after TLS_BROKEN nothing is written either.
+ * 3. `why` is written when a step fails and names the cause in words that an operator can act on.
+ *
+ * A server has thousands of these that say nothing for minutes, so what only a failure needs is not in the struct. */
 #include "net/tls.h"
 
 #include <openssl/err.h>
@@ -15,6 +17,7 @@
 #include <openssl/x509v3.h>
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,11 +27,12 @@ struct tls_trust {
 
 struct tls {
 	SSL *ssl;
+	struct tls_identity *as; /* as whom we serve; NULL: we are the client */
 	span in;
 	struct buf *out;
-	bool secured, over;
-	char host[256];
-	char why[512];
+	bool secured, read_over, broken;
+	char *host;              /* the server's; NULL: we are it */
+	char *why;
 };
 
 static int bio_read(BIO *bio, char *to, int n)
@@ -83,7 +87,6 @@ struct tls_trust *tls_trust_create(const char *ca_file, char *why, size_t why_by
 	SSL_CTX_set_verify(t->context, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_mode(t->context,
 		SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-	pthread_once(&method_once, make_method);
 	ERR_clear_error();
 	if (ca_file ? SSL_CTX_load_verify_file(t->context,
 		ca_file) == 1 : SSL_CTX_set_default_verify_paths(t->context) == 1)
@@ -118,26 +121,47 @@ static bool expect_host(SSL *ssl, const char *host)
 	return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
+/* Takes ssl, which may be NULL. */
+static struct tls *create(SSL *ssl, struct buf *out)
+{
+	pthread_once(&method_once, make_method);
+	struct tls *t = calloc(1, sizeof *t);
+	BIO *bio = BIO_new(method);
+	if (!t || !ssl || !bio) {
+		BIO_free(bio);
+		SSL_free(ssl);
+		free(t);
+		return NULL;
+	}
+	t->ssl = ssl;
+	t->out = out;
+	BIO_set_data(bio, t);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(ssl, bio, bio);
+	return t;
+}
+
 struct tls *tls_create(const struct tls_trust *trust, const char *host, struct buf *out)
 {
 	static const unsigned char http11[] = "\x08http/1.1";
-	struct tls *t = calloc(1, sizeof *t);
+	struct tls *t = create(SSL_new(trust->context), out);
 	if (!t)
 		return NULL;
-	t->out = out;
-	snprintf(t->host, sizeof t->host, "%s", host);
-	t->ssl = SSL_new(trust->context);
-	BIO *bio = BIO_new(method);
-	if (!t->ssl || !bio || !expect_host(t->ssl, host)) {
-		BIO_free(bio);
+	t->host = strdup(host);
+	if (!t->host || !expect_host(t->ssl, host)) {
 		tls_destroy(t);
 		return NULL;
 	}
-	BIO_set_data(bio, t);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(t->ssl, bio, bio);
 	SSL_set_alpn_protos(t->ssl, http11, sizeof http11 - 1);
 	SSL_set_connect_state(t->ssl);
+	return t;
+}
+
+struct tls *tls_create_serving(struct tls_identity *as, struct buf *out)
+{
+	struct tls *t = create(tls_identity_begin(as), out);
+	if (t)
+		t->as = tls_identity_hold(as);
 	return t;
 }
 
@@ -146,41 +170,52 @@ void tls_destroy(struct tls *t)
 	if (!t)
 		return;
 	SSL_free(t->ssl);
+	tls_identity_drop(t->as);
+	free(t->host);
+	free(t->why);
 	free(t);
 }
 
 void tls_feed(struct tls *t, span ciphertext) { t->in = ciphertext; }
 
+static void PRINTF_LIKE(2, 3) say(struct tls *t, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	free(t->why);
+	t->why = strdup(text);
+}
+
 static void explain_certificate(struct tls *t, long result)
 {
 	switch (result) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		snprintf(t->why, sizeof t->why, "the certificate of %s has expired", t->host);
+		say(t, "the certificate of %s has expired", t->host);
 		return;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		snprintf(t->why, sizeof t->why, "the certificate of %s is not valid yet; is this machine's clock right?",
-			t->host);
+		say(t, "the certificate of %s is not valid yet; is this machine's clock right?", t->host);
 		return;
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		snprintf(t->why, sizeof t->why, "the certificate is for another name than %s", t->host);
+		say(t, "the certificate is for another name than %s", t->host);
 		return;
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		snprintf(t->why, sizeof t->why,
-			"the certificate of %s comes from an issuer that is not trusted here; a route's own is named by ca:",
-				t->host);
+		say(t, "the certificate of %s comes from an issuer that is not trusted here; a route's own is named by ca:",
+			t->host);
 		return;
 	default:
-		snprintf(t->why, sizeof t->why, "the certificate of %s was not accepted: %s", t->host,
-			X509_verify_cert_error_string(result));
+		say(t, "the certificate of %s was not accepted: %s", t->host, X509_verify_cert_error_string(result));
 	}
 }
 
-static void explain(struct tls *t)
+static void explain_server(struct tls *t)
 {
 	int reason = ERR_GET_REASON(ERR_peek_last_error());
 	long certificate = SSL_get_verify_result(t->ssl);
@@ -188,11 +223,33 @@ static void explain(struct tls *t)
 		explain_certificate(t, certificate);
 	else if (reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION
 		|| reason == SSL_R_VERSION_TOO_LOW)
-		snprintf(t->why, sizeof t->why, "%s speaks only old TLS versions; 1.2 is the oldest that is accepted", t->host);
+		say(t, "%s speaks only old TLS versions; 1.2 is the oldest that is accepted", t->host);
 	else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST)
-		snprintf(t->why, sizeof t->why, "%s does not speak TLS on that port", t->host);
+		say(t, "%s does not speak TLS on that port", t->host);
 	else
-		snprintf(t->why, sizeof t->why, "TLS with %s failed: %s", t->host, last_error());
+		say(t, "TLS with %s failed: %s", t->host, last_error());
+}
+
+static void explain_client(struct tls *t)
+{
+	switch (ERR_GET_REASON(ERR_peek_last_error())) {
+	case SSL_R_UNSUPPORTED_PROTOCOL:
+	case SSL_R_VERSION_TOO_LOW:
+	case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+		say(t, "the client speaks only old TLS versions; 1.2 is the oldest that is accepted");
+		return;
+	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+	case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+	case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+	case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+		say(t, "the client does not accept the certificate: %s", last_error());
+		return;
+	case SSL_R_NO_APPLICATION_PROTOCOL:
+		say(t, "the client offers other protocols than http/1.1 (by ALPN)");
+		return;
+	default:
+		say(t, "TLS with the client failed: %s", last_error());
+	}
 }
 
 static enum tls_step judge(struct tls *t, int result)
@@ -202,11 +259,14 @@ static enum tls_step judge(struct tls *t, int result)
 	case SSL_ERROR_WANT_WRITE:
 		return TLS_MORE;
 	case SSL_ERROR_ZERO_RETURN:
-		t->over = true;
+		t->read_over = true;
 		return TLS_CLOSED;
 	default:
-		t->over = true;
-		explain(t);
+		t->read_over = t->broken = true;
+		if (t->as)
+			explain_client(t);
+		else
+			explain_server(t);
 		ERR_clear_error();
 		return TLS_BROKEN;
 	}
@@ -214,7 +274,7 @@ static enum tls_step judge(struct tls *t, int result)
 
 enum tls_step tls_next(struct tls *t, char *room, size_t room_bytes, size_t *n)
 {
-	if (t->over)
+	if (t->read_over)
 		return TLS_MORE;
 	ERR_clear_error();
 	if (!t->secured) {
@@ -232,18 +292,18 @@ bool tls_put(struct tls *t, span plaintext)
 {
 	CHECK(t->secured);
 	ERR_clear_error();
-	while (plaintext.n && !t->over) {
+	while (plaintext.n && !t->broken) {
 		size_t n = 0;
 		if (SSL_write_ex(t->ssl, plaintext.p, plaintext.n, &n) != 1)
 			return false;
 		plaintext = span_from(plaintext, n);
 	}
-	return !t->over;
+	return !t->broken;
 }
 
 void tls_close(struct tls *t)
 {
-	if (t->secured && !t->over)
+	if (t->secured && !t->broken)
 		SSL_shutdown(t->ssl);
 	ERR_clear_error();
 }
@@ -252,6 +312,6 @@ bool tls_is_secured(const struct tls *t) { return t->secured; }
 
 const char *tls_why(const struct tls *t)
 {
-	return *t->why ? t->why : t->secured
+	return t->why ? t->why : t->secured
 		? "TLS ended without close_notify" : "the connection ended in the middle of the TLS handshake";
 }

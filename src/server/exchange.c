@@ -92,6 +92,7 @@ const struct http_head *exchange_head(const struct exchange *x) { return &sessio
 const struct url_target *exchange_target(const struct exchange *x) { return &x->target; }
 const char *exchange_peer(const struct exchange *x) { return conn_peer(session_of(x)->conn); }
 bool exchange_peer_is_loopback(const struct exchange *x) { return conn_peer_is_loopback(session_of(x)->conn); }
+bool exchange_is_secure(const struct exchange *x) { return conn_is_secured(session_of(x)->conn); }
 bool exchange_is_head(const struct exchange *x) { return x->head_only; }
 void exchange_tolerate_half_close(struct exchange *x) { x->half_close = true; }
 void exchange_set_write_timeout(struct exchange *x, uint64_t ms) { conn_set_write_timeout(session_of(x)->conn, ms); }

@@ -37,6 +37,7 @@ const struct http_head *exchange_head(const struct exchange *x);
 const struct url_target *exchange_target(const struct exchange *x);
 const char *exchange_peer(const struct exchange *x);
 bool exchange_peer_is_loopback(const struct exchange *x);
+bool exchange_is_secure(const struct exchange *x); /* it came by TLS */
 bool exchange_is_head(const struct exchange *x); /* the method is HEAD: what is put as a body is not sent */
 
 /* Asks for the body, in one of two ways; `100 Continue` is said then. Without either, the body is read and thrown away

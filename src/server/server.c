@@ -65,6 +65,17 @@ struct server *server_open_beside(struct loop *l, const struct server *first, st
 	return keep_if_listening(s);
 }
 
+void server_use_tls(struct server *s, struct tls_identity *as)
+{
+	tls_identity_hold(as);
+	tls_identity_drop(s->tls);
+	s->tls = as;
+}
+
+bool server_is_secure(const struct server *s) { return s->tls; }
+
+bool server_proves_host(const struct server *s, span host) { return s->tls && tls_identity_is_for(s->tls, host); }
+
 const char *server_name(const struct server *s) { return listener_name(s->listener); }
 
 bool server_has_queue(const struct server *s) { return listener_has_queue(s->listener); }
@@ -87,8 +98,15 @@ void server_drain(struct server *s)
 	for (session = LIST_FIRST(&s->sessions); session; session = next) {
 		next = LIST_NEXT(session, link);
 		if (session->state == SESSION_WAITING)
-			session_close(session);
+			session_leave(session);
 	}
+}
+
+static void free_server(void *p)
+{
+	struct server *s = p;
+	tls_identity_drop(s->tls);
+	free(s);
 }
 
 void server_close(struct server *s)
@@ -97,5 +115,5 @@ void server_close(struct server *s)
 	listener_close(s->listener);
 	while ((session = LIST_FIRST(&s->sessions)))
 		session_close(session);
-	loop_free_later(s->loop, s, free);
+	loop_free_later(s->loop, s, free_server);
 }

@@ -34,6 +34,13 @@ MUST struct server *server_take_fd(struct loop *l, int fd, bool is_tcp, struct s
 MUST struct server *server_open_beside(struct loop *l, const struct server *first, struct server_limits limits,
 	struct site site, char *why, size_t why_bytes);
 
+/* From now on connections speak TLS. Before its loop runs, or, to go on with another certificate, while it does and
+ * server_is_secure: running connections keep theirs. The identity is held. */
+void server_use_tls(struct server *s, struct tls_identity *as);
+bool server_is_secure(const struct server *s);
+/* TLS is spoken here, and the certificate is for that host. */
+bool server_proves_host(const struct server *s, span host);
+
 const char *server_name(const struct server *s); /* "127.0.0.1:8080" */
 
 /* Nothing is being answered, and everything that was said has gone to the kernel. */

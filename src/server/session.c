@@ -6,6 +6,10 @@
  * before the whole request was read, the connection ends after it, lingering, because a close with unread input makes
  * the kernel send a reset that can erase the answer on its way.
  *
+ * With TLS a session begins with the handshake, under the deadline of a head. Our own end is said by close_notify where
+ * what was said is whole, and only there: a break has neither a last chunk nor that. Who speaks plain HTTP to a TLS
+ * port is told so in plain HTTP.
+ *
  * Invariants
  * 1. One exchange at a time; session->exchange is valid exactly in SESSION_EXCHANGE.
  * 2. The parser is never entered twice: `parsing` guards it, and an exchange that ends inside it goes on in its loop,
@@ -13,6 +17,8 @@
  * 3. Every state but SESSION_EXCHANGE has a deadline; in SESSION_EXCHANGE there is one while a body is awaited.
  * 4. session_close is the one exit. Memory goes at the end of the turn. */
 #include "server/session.h"
+
+#include "base/log.h"
 
 #include <stdlib.h>
 
@@ -105,18 +111,31 @@ void session_linger(struct session *s)
 	conn_read(s->conn, true);
 }
 
+/* An answer that has begun is not whole. */
+static void linger_unfinished(struct session *s)
+{
+	session_linger(s);
+	conn_cut(s->conn);
+}
+
+void session_leave(struct session *s)
+{
+	if (conn_is_secured(s->conn))
+		flush_then_end(s);
+	else
+		session_close(s);
+}
+
 void session_exchange_broken(struct session *s)
 {
 	s->break_at_end = s->exchange.until_close;
 	finish_exchange(s);
 	conn_read(s->conn, false);
-	if (s->break_at_end) {
-		set_state(s, SESSION_FLUSHING, WRITE_TIMEOUT_MS);
-		if (!conn_waiting(s->conn))
-			session_close(s);
-		return;
-	}
-	flush_then_end(s);
+	set_state(s, SESSION_FLUSHING, WRITE_TIMEOUT_MS);
+	if (!s->break_at_end)
+		conn_cut(s->conn);
+	else if (!conn_waiting(s->conn))
+		session_close(s);
 }
 
 void session_exchange_over(struct session *s)
@@ -215,7 +234,7 @@ static void refuse_body(struct session *s, int status, const char *code, const c
 	if (x->phase == PHASE_ASKED)
 		exchange_refuse_and_close(x, status, code, message);
 	else
-		session_linger(s);
+		linger_unfinished(s);
 	if (events->on_gone)
 		events->on_gone(owner);
 }
@@ -291,7 +310,7 @@ static void refuse_bad(struct session *s)
 	if (gone.phase == PHASE_ASKED)
 		exchange_refuse_session(s, status, message);
 	else
-		session_linger(s);
+		linger_unfinished(s);
 	buf_finish(&gone.body);
 	buf_finish(&gone.fields);
 	if (gone.events && gone.events->on_gone)
@@ -342,10 +361,50 @@ static void parse(struct session *s, span in)
 		task_queue(s->server->loop, &s->proceed);
 }
 
+/* One line, or it is counted for the next one. */
+static void say_not_secured(struct session *s, const char *why)
+{
+	struct server *server = s->server;
+	uint64_t now = loop_now_ms(server->loop);
+	struct log_line l;
+	if (server->tls_saying_ms > now + (TLS_SAID_AT_ONCE - 1) * TLS_SAID_EVERY_MS) {
+		server->tls_unsaid++;
+		return;
+	}
+	server->tls_saying_ms = (server->tls_saying_ms > now ? server->tls_saying_ms : now) + TLS_SAID_EVERY_MS;
+	log_begin(&l, LOG_WARN, "tls_handshake");
+	log_string(&l, "peer", conn_peer(s->conn));
+	log_string(&l, "why", why);
+	if (server->tls_unsaid)
+		log_number(&l, "unsaid", (int64_t)server->tls_unsaid);
+	log_end(&l);
+	server->tls_unsaid = 0;
+}
+
+/* On a TLS port, and no TLS: a method begins with a capital letter. */
+static void refuse_plain(struct session *s, span bytes)
+{
+	bool may_be_http = bytes.p[0] >= 'A' && bytes.p[0] <= 'Z';
+	say_not_secured(s, may_be_http ? "plain HTTP, or another protocol in plain text, on a port that speaks TLS"
+		: "this is no TLS");
+	if (may_be_http)
+		exchange_refuse_session(s, 400, "This port speaks TLS: the URL begins with https://.");
+	else
+		session_close(s);
+}
+
+static void on_secured(void *owner)
+{
+	struct session *s = owner;
+	set_state(s, SESSION_WAITING, head_ms(s));
+}
+
 static void on_bytes(void *owner, span bytes)
 {
 	struct session *s = owner;
-	if (s->state == SESSION_LINGERING) {
+	if (s->state == SESSION_SECURING)
+		refuse_plain(s, bytes);
+	else if (s->state == SESSION_LINGERING) {
 		s->discarded += bytes.n;
 		if (s->discarded > LINGER_BYTES)
 			session_close(s);
@@ -363,6 +422,8 @@ static void on_end(void *owner, enum conn_end how, const char *why)
 		&& s->exchange.half_close && s->exchange.request_whole));
 	if (answer_goes_on)
 		return;
+	if (s->state == SESSION_SECURING && how == CONN_LOST)
+		say_not_secured(s, why);
 	if (how == CONN_FIN && conn_waiting(s->conn) && s->state != SESSION_EXCHANGE)
 		flush_then_end(s);
 	else
@@ -380,7 +441,8 @@ static void on_drained(void *owner)
 	}
 }
 
-static const struct conn_events events = {.on_bytes = on_bytes, .on_end = on_end, .on_drained = on_drained};
+static const struct conn_events events = {.on_bytes = on_bytes, .on_end = on_end, .on_drained = on_drained,
+	.on_secured = on_secured};
 
 static bool body_is_too_slow(const struct session *s)
 {
@@ -392,6 +454,14 @@ static void on_deadline(void *owner)
 {
 	struct session *s = owner;
 	switch (s->state) {
+	case SESSION_SECURING:
+		if (conn_is_shaking_hands(s->conn))
+			say_not_secured(s, "the handshake was not over in time");
+		session_close(s);
+		break;
+	case SESSION_WAITING:
+		session_leave(s);
+		break;
 	case SESSION_HEAD:
 		exchange_refuse_session(s, 408, "The request's head did not come whole in time.");
 		break;
@@ -424,6 +494,8 @@ void session_start(struct server *server, struct conn *c)
 	task_init(&s->proceed, proceed, s);
 	conn_set_owner(c, &events, s);
 	conn_set_write_timeout(c, WRITE_TIMEOUT_MS);
-	set_state(s, SESSION_WAITING, head_ms(s));
+	set_state(s, server->tls ? SESSION_SECURING : SESSION_WAITING, head_ms(s));
+	if (server->tls)
+		conn_expect_tls(c, server->tls);
 	conn_read(c, true);
 }

@@ -21,9 +21,12 @@ enum {
 	HEAD_MS = 10 * 1000,
 	IDLE_MS = 75 * 1000,
 	WRITE_TIMEOUT_MS = 30 * 1000,
+	TLS_SAID_AT_ONCE = 10,         /* handshakes that failed are logged, a worker's first ten, … */
+	TLS_SAID_EVERY_MS = 10 * 1000, /* … then one in so long: scanners try every port all day */
 };
 
 enum session_state {
+	SESSION_SECURING, /* TLS: until its handshake is over */
 	SESSION_WAITING,  /* for the first byte of a request */
 	SESSION_HEAD,     /* inside a request's head */
 	SESSION_EXCHANGE, /* a request is being answered */
@@ -77,6 +80,9 @@ struct server {
 	struct listener *listener;
 	struct server_limits limits;
 	struct site site;
+	struct tls_identity *tls; /* held; NULL: plain */
+	uint64_t tls_saying_ms;   /* when all that was logged of failed handshakes had its time */
+	uint64_t tls_unsaid;      /* … since the last line */
 	LIST_HEAD(, session) sessions;
 	struct quota *quota, own; /* of connections */
 	struct gauge *bodies, own_bodies;
@@ -91,6 +97,7 @@ static inline struct session *session_of(const struct exchange *x)
 
 void session_start(struct server *s, struct conn *c);
 void session_close(struct session *s);                 /* at once; an exchange is told on_gone */
+void session_leave(struct session *s);                 /* between two exchanges: says by TLS that nothing is missing */
 void session_exchange_over(struct session *s);         /* by exchange.c: the answer is put, whole */
 void session_exchange_broken(struct session *s);       /* by exchange.c: end visibly after what was put */
 void session_linger(struct session *s);

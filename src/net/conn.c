@@ -312,6 +312,8 @@ static void sending_failed(struct conn *c, int error)
 
 static void encrypt(struct conn *c)
 {
+	if (c->plain.n && !c->out.p)
+		c->out = loop_borrow_buf(c->loop);
 	if (c->plain.n && (c->plain.failed || !tls_put(c->tls, buf_span(&c->plain))))
 		c->out.failed = true;
 	loop_return_buf(c->loop, &c->plain);

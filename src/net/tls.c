@@ -30,7 +30,7 @@ struct tls {
 	struct tls_identity *as; /* as whom we serve; NULL: we are the client */
 	span in;
 	struct buf *out;
-	bool secured, read_over, broken;
+	bool secured, read_over, broken, renegotiates;
 	char *host;              /* the server's; NULL: we are it */
 	char *why;
 };
@@ -121,6 +121,14 @@ static bool expect_host(SSL *ssl, const char *host)
 	return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
+/* OpenSSL refuses to renegotiate with a mere warning, as often as it is asked: alerts would pile up for a client that
+ * takes none. Nobody who means well asks for it. */
+static void on_alert(const SSL *ssl, int where, int alert)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+	t->renegotiates |= where == SSL_CB_WRITE_ALERT && (alert & 0xff) == SSL_AD_NO_RENEGOTIATION;
+}
+
 /* Takes ssl, which may be NULL. */
 static struct tls *create(SSL *ssl, struct buf *out)
 {
@@ -160,8 +168,11 @@ struct tls *tls_create(const struct tls_trust *trust, const char *host, struct b
 struct tls *tls_create_serving(struct tls_identity *as, struct buf *out)
 {
 	struct tls *t = create(tls_identity_begin(as), out);
-	if (t)
-		t->as = tls_identity_hold(as);
+	if (!t)
+		return NULL;
+	t->as = tls_identity_hold(as);
+	SSL_set_app_data(t->ssl, t);
+	SSL_set_info_callback(t->ssl, on_alert);
 	return t;
 }
 
@@ -254,6 +265,11 @@ static void explain_client(struct tls *t)
 
 static enum tls_step judge(struct tls *t, int result)
 {
+	if (t->renegotiates) {
+		say(t, "the client wants to renegotiate");
+		t->read_over = t->broken = true;
+		return TLS_BROKEN;
+	}
 	switch (SSL_get_error(t->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
 	case SSL_ERROR_WANT_WRITE:

@@ -20,13 +20,14 @@
 #include <openssl/ssl.h>
 #include <string.h>
 
-enum { KEY_MS = 2 * 3600 * 1000, FAILED = -1, UNKNOWN = 0, GOOD = 1, GOOD_BUT_OLD = 2 };
+enum { KEY_MS = TLS_TICKETS_KEY_MS, FAILED = -1, UNKNOWN = 0, GOOD = 1, GOOD_BUT_OLD = 2 };
 
 static bool make(struct ticket_key *k, uint64_t now_ms)
 {
-	k->made_ms = now_ms;
-	return RAND_bytes(k->name, sizeof k->name) == 1 && RAND_bytes(k->cipher, sizeof k->cipher) == 1
+	bool fine = RAND_bytes(k->name, sizeof k->name) == 1 && RAND_bytes(k->cipher, sizeof k->cipher) == 1
 		&& RAND_bytes(k->mac, sizeof k->mac) == 1;
+	k->made_ms = fine ? now_ms : 0;
+	return fine;
 }
 
 /* The key for new tickets. false: there is no randomness. */

@@ -8,6 +8,8 @@
 
 struct ssl_ctx_st;
 
+enum { TLS_TICKETS_KEY_MS = 2 * 3600 * 1000 }; /* for so long a key makes tickets, and twice as long it opens them */
+
 struct ticket_key {
 	unsigned char name[16], cipher[32], mac[32];
 	uint64_t made_ms; /* monotonic; 0: there is none */

@@ -1,6 +1,7 @@
 /* Serving TLS, without a socket: OpenSSL's own client on the other side, certificates that are made here, every byte
  * fed alone. */
 #include "net/tls.h"
+#include "net/tls_tickets.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -361,6 +362,8 @@ static void test_F18_renegotiation_is_refused(void **state)
 	assert_int_equal(SSL_renegotiate(p.client), 1);
 	SSL_do_handshake(p.client);
 	carry(&p);
+	assert_true(p.broken);
+	assert_string_equal(tls_why(p.server), "the client wants to renegotiate");
 	assert_int_equal(SSL_do_handshake(p.client), -1);
 	assert_int_equal(ERR_GET_REASON(ERR_peek_last_error()), SSL_R_NO_RENEGOTIATION);
 	(void)hear(&p, room, sizeof room);
@@ -425,6 +428,81 @@ static void test_a_ticket_resumes_with_the_same_identity_only(void **state)
 	}
 	tls_identity_drop(one);
 	tls_identity_drop(other);
+}
+
+/* OpenSSL on both sides, and our keys for its tickets. true: the session was resumed; *session is the one to come. */
+static bool meet(SSL_CTX *server, SSL_SESSION **session)
+{
+	SSL_CTX *context = client_context();
+	SSL *here = SSL_new(server), *there = SSL_new(context);
+	BIO *a, *b;
+	char room[16];
+	BIO_new_bio_pair(&a, 1 << 16, &b, 1 << 16);
+	SSL_set_bio(here, a, a);
+	SSL_set_bio(there, b, b);
+	SSL_set_accept_state(here);
+	SSL_set_connect_state(there);
+	if (*session)
+		SSL_set_session(there, *session);
+	SSL_SESSION_free(*session);
+	for (int i = 0; i < 5; i++) {
+		SSL_do_handshake(there);
+		SSL_do_handshake(here);
+	}
+	assert_true(SSL_is_init_finished(here) && SSL_is_init_finished(there));
+	SSL_read(there, room, sizeof room); /* the tickets */
+	bool reused = SSL_session_reused(there);
+	*session = SSL_get1_session(there);
+	SSL_shutdown(there);
+	SSL_free(here);
+	SSL_free(there);
+	SSL_CTX_free(context);
+	ERR_clear_error();
+	return reused;
+}
+
+/* A ticket is used so long after it was made; between them others may come, for whom a new key is made. */
+static bool resumes_after(uint64_t ms, bool others_come)
+{
+	struct tls_tickets tickets;
+	struct paper p = make_paper();
+	SSL_CTX *server = SSL_CTX_new(TLS_server_method());
+	SSL_SESSION *session = NULL, *of_another = NULL;
+	BIO *pem = BIO_new_mem_buf(p.certificate.p, (int)p.certificate.n);
+	X509 *x = PEM_read_bio_X509(pem, NULL, NULL, NULL);
+	BIO_free(pem);
+	pem = BIO_new_mem_buf(p.key.p, (int)p.key.n);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, NULL, NULL);
+	BIO_free(pem);
+	assert_true(SSL_CTX_use_certificate(server, x) == 1 && SSL_CTX_use_PrivateKey(server, key) == 1);
+	tls_tickets_init(&tickets);
+	tls_tickets_serve(&tickets, server);
+	assert_false(meet(server, &session));
+	assert_true(tickets.now.made_ms && !tickets.before.made_ms);
+	tickets.now.made_ms -= ms;
+	if (others_come)
+		assert_false(meet(server, &of_another));
+	bool resumed = meet(server, &session);
+	SSL_SESSION_free(session);
+	SSL_SESSION_free(of_another);
+	SSL_CTX_free(server);
+	tls_tickets_finish(&tickets);
+	X509_free(x);
+	EVP_PKEY_free(key);
+	burn(&p);
+	return resumed;
+}
+
+static void test_F18_keys_of_tickets_change(void **state)
+{
+	static const uint64_t minute = 60 * 1000, key = TLS_TICKETS_KEY_MS;
+	for (int others_come = 0; others_come < 2; others_come++) {
+		assert_true(resumes_after(0, others_come));
+		assert_true(resumes_after(key - minute, others_come));
+		assert_true(resumes_after(key + minute, others_come));
+		assert_true(resumes_after(2 * key - minute, others_come));
+		assert_false(resumes_after(2 * key + minute, others_come));
+	}
 }
 
 /* A turn's bytes are one record, up to 16 KiB; RFC 8446 §5.1: type, version, length. */
@@ -561,6 +639,7 @@ int main(void)
 		cmocka_unit_test(test_F18_renegotiation_is_refused),
 		cmocka_unit_test(test_F18_nothing_is_taken_before_the_handshake_is_over),
 		cmocka_unit_test(test_a_ticket_resumes_with_the_same_identity_only),
+		cmocka_unit_test(test_F18_keys_of_tickets_change),
 		cmocka_unit_test(test_what_is_put_at_once_is_one_record),
 		cmocka_unit_test(test_E16_a_wrong_certificate_or_key_is_named),
 		cmocka_unit_test(test_a_chain_goes_to_the_client),

@@ -68,6 +68,13 @@ static void raise_descriptor_limit(struct config *c)
 			(unsigned long long)c->limits.streams);
 }
 
+static void warn(const struct config *c)
+{
+	char why[400];
+	if (config_is_doubtful(c, why, sizeof why))
+		log_say(LOG_WARN, "configuration", "%s", why);
+}
+
 static struct loop *first_loop(struct lastword *l) { return &l->crew.worker[0]->loop; }
 
 static void on_model_stopped(void *owner) { loop_stop(first_loop(owner)); }
@@ -115,8 +122,10 @@ static void reload(struct lastword *l)
 	l->reload_again = false;
 	notify_reloading();
 	struct config *c = config_reload(l->argc, l->argv, why, sizeof why);
-	if (c)
+	if (c) {
 		raise_descriptor_limit(c);
+		warn(c);
+	}
 	l->reloading = c && crew_take_config(&l->crew, c, on_taken, why, sizeof why);
 	if (l->reloading)
 		return;
@@ -161,12 +170,13 @@ static void forget_signals(struct lastword *l)
 
 static void announce(const struct worker *w)
 {
-	printf("lastword: listening on http://%s", server_name(w->front));
+	const char *scheme = server_is_secure(w->front) ? "https" : "http";
+	printf("lastword: listening on %s://%s", scheme, server_name(w->front));
 	if (w->admin)
 		printf(" (admin http://%s)", server_name(w->admin));
 	printf("\n");
 	fflush(stdout);
-	notify_say("READY=1\nSTATUS=listening on http://%s", server_name(w->front));
+	notify_say("READY=1\nSTATUS=listening on %s://%s", scheme, server_name(w->front));
 }
 
 static bool open_crew(struct lastword *l, char *why, size_t why_bytes)
@@ -180,6 +190,7 @@ static int run(struct lastword *l)
 	signal(SIGPIPE, SIG_IGN);
 	log_open("lastword", STDERR_FILENO);
 	raise_descriptor_limit(l->config);
+	warn(l->config);
 	if (!open_crew(l, why, sizeof why)) {
 		log_close();
 		fprintf(stderr, "lastword: %s\n", why);
@@ -196,6 +207,14 @@ static int run(struct lastword *l)
 	return 0;
 }
 
+static void check(const struct config *c)
+{
+	char why[400];
+	if (config_is_doubtful(c, why, sizeof why))
+		fprintf(stderr, "lastword: warning: %s\n", why);
+	config_print(c, put_on_stdout, stdout);
+}
+
 int main(int argc, char **argv)
 {
 	static struct lastword l;
@@ -210,7 +229,7 @@ int main(int argc, char **argv)
 		status = run(&l);
 		break;
 	case CONFIG_CHECK:
-		config_print(l.config, put_on_stdout, stdout);
+		check(l.config);
 		break;
 	case CONFIG_VERSION:
 		puts("lastword " LASTWORD_VERSION);

@@ -172,24 +172,22 @@ void ask_put_credential(const struct route *route, const struct dialect *d, stru
 }
 
 /* For whom it is asked. */
-static void put_forwarded(const struct exchange *x, struct buf *out)
+static void put_forwarded(const struct client *by, struct buf *out)
 {
-	span trace = headers_get(exchange_head(x), "traceparent"), host = headers_get(exchange_head(x), "host");
-	const char *peer = exchange_peer(x), *colon = strrchr(peer, ':');
-	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon
-		? (int)(colon - peer) : (int)strlen(peer), peer);
-	if (host.p)
-		buf_printf(out, "X-Forwarded-Host: %.*s\r\n", SPAN_ARG(host));
+	span trace = headers_get(exchange_head(by->exchange), "traceparent");
+	client_put_forwarded(by, out);
+	if (by->host.p)
+		buf_printf(out, "X-Forwarded-Host: %.*s\r\n", SPAN_ARG(by->host));
 	if (trace.p && trace.n <= 128)
 		buf_printf(out, "traceparent: %.*s\r\n", SPAN_ARG(trace));
 }
 
-static void put_fields(const struct route *route, const struct dialect *d, const struct exchange *x, struct buf *out)
+static void put_fields(const struct route *route, const struct dialect *d, const struct client *by, struct buf *out)
 {
 	buf_printf(out, "Accept: %s\r\nUser-Agent: lastword/%s\r\n", d && d->syntax == SSE_NDJSON
 		? "application/x-ndjson" : "text/event-stream", LASTWORD_VERSION);
-	if (x)
-		put_forwarded(x, out);
+	if (by)
+		put_forwarded(by, out);
 	ask_put_credential(route, d, out);
 }
 
@@ -203,7 +201,7 @@ static struct dialect_guess dialect_of(const struct route *route)
 	return dialect_by_path(route->upstream[0].url.path);
 }
 
-bool ask_make(const struct route *route, const struct wanted *q, const struct exchange *x, struct asked *out,
+bool ask_make(const struct route *route, const struct wanted *q, const struct client *by, struct asked *out,
 	struct refusal *wrong)
 {
 	struct dialect_guess guess = dialect_of(route);
@@ -221,7 +219,7 @@ bool ask_make(const struct route *route, const struct wanted *q, const struct ex
 		*wrong = (struct refusal){400, "missing_prompt", "The body must have a \"prompt\" or \"messages\", or be one of the model server's own dialect."};
 		return false;
 	}
-	put_fields(route, guess.dialect, x, &out->fields);
+	put_fields(route, guess.dialect, by, &out->fields);
 	if (!(wants_get(guess.dialect) ? make_get(route, q, out, wrong) : make_post(route, guess.dialect, q, out, wrong)))
 		return false;
 	out->request.target = buf_span(&out->target);

@@ -3,7 +3,7 @@
 #ifndef GATEWAY_ASK_H
 #define GATEWAY_ASK_H
 
-#include "server/exchange.h"
+#include "gateway/client.h"
 #include "stream/generation.h"
 #include "upstream/fetch.h"
 
@@ -30,8 +30,9 @@ struct refusal {
 /* A JSON body: an object, its "prompt" or "messages" right if it has one. NULL and *wrong otherwise. */
 MUST json_t *ask_parse_body(span body, struct refusal *wrong);
 
-/* x NULL: for nobody else (lastword check). false: *wrong says what to answer. asked_finish in both cases. */
-MUST bool ask_make(const struct route *route, const struct wanted *q, const struct exchange *x, struct asked *out,
+/* by: for whom; NULL: for nobody else (lastword check). false: *wrong says what to answer. asked_finish in both
+ * cases. */
+MUST bool ask_make(const struct route *route, const struct wanted *q, const struct client *by, struct asked *out,
 	struct refusal *wrong);
 void asked_finish(struct asked *a);
 

@@ -49,7 +49,7 @@ struct start {
 	bool is_asked;
 	struct asked asked;                 /* how the upstream is asked, … */
 	struct refusal wrong;               /* … or why it cannot be */
-	char peer[64];
+	char peer[CLIENT_NAME];
 
 	/* What became of it. */
 	enum outcome outcome;
@@ -270,7 +270,7 @@ static bool prepare(struct start *s)
 static void start(struct start *s, const struct wanted *q)
 {
 	struct errand *e = &s->errand;
-	const char *peer = exchange_peer(e->exchange);
+	struct client by;
 	s->config = config_hold(s->config);
 	e->to = e->from;
 	e->run = run;
@@ -282,8 +282,9 @@ static void start(struct start *s, const struct wanted *q)
 		finish(e);
 		return;
 	}
-	s->is_asked = ask_make(s->route, q, e->exchange, &s->asked, &s->wrong);
-	memcpy(s->peer, peer, strnlen(peer, sizeof s->peer - 1));
+	client_read(&by, s->config, e->exchange);
+	s->is_asked = ask_make(s->route, q, &by, &s->asked, &s->wrong);
+	memcpy(s->peer, by.name, sizeof s->peer);
 	errand_go(e, sizeof *s);
 }
 

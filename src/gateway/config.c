@@ -96,8 +96,25 @@ void config_destroy(struct config *c)
 	for (size_t i = 0; i < c->routes; i++)
 		config_option_release(OF_ROUTE, &c->route[i]);
 	config_option_release(OF_ALL, c);
+	tls_identity_drop(c->tls.identity);
 	free(c->route);
 	free(c);
+}
+
+bool config_is_doubtful(const struct config *c, char *why, size_t why_bytes)
+{
+	const char *doubt = c->tls.identity ? tls_identity_doubt(c->tls.identity) : NULL;
+	if (doubt)
+		snprintf(why, why_bytes, "the certificate in %s %s", c->tls.cert, doubt);
+	return doubt;
+}
+
+bool config_lists(const struct words *list, span word)
+{
+	size_t i = 0;
+	while (i < list->n && !span_is_nocase(word, list->word[i]))
+		i++;
+	return i < list->n;
 }
 
 bool config_wants_model(const struct config *c)

@@ -4,6 +4,8 @@
 #define GATEWAY_CONFIG_H
 
 #include "base/cause.h"
+#include "http/forwarded.h"
+#include "net/tls_identity.h"
 #include "upstream/route.h"
 
 #include <stdatomic.h>
@@ -29,11 +31,19 @@ struct callers {
 	size_t n;
 };
 
+/* The public listener's certificate. All NULL: plain HTTP. */
+struct config_tls {
+	char *cert, *key;               /* names of files */
+	struct tls_identity *identity;  /* what was read in them; held */
+};
+
 struct config {
 	char *listen;       /* "127.0.0.1:8080", "[::1]:8080", ":8080", "0.0.0.0:0" */
 	char *admin;        /* likewise, or NULL for none */
+	struct config_tls tls;
 	unsigned workers;   /* 0 = auto */
-	struct words hosts, allow_origins, trusted_proxies;
+	struct words hosts, allow_origins;
+	struct proxies trusted_proxies;
 	struct callers callers; /* `keys`; none: whoever reaches the listener may start work */
 	uint64_t retry_ms, heartbeat_ms, hold_ms, first_viewer_ms, keep_ms, drain_ms;
 	uint64_t memory_bytes, retry_body_bytes;
@@ -85,6 +95,12 @@ void config_print_probe_help(void (*put)(void *to, span text), void *to);
 
 /* One option of a route as a file would say it, such as "dialect: text"; without the end of the line. */
 void config_print_option(const struct route *r, const char *name, struct buf *out);
+
+/* What is doubtful though it works, in one sentence: a certificate that has expired. false: nothing is. */
+MUST bool config_is_doubtful(const struct config *c, char *why, size_t why_bytes);
+
+/* A list such as hosts has that word; the case of letters does not count. */
+bool config_lists(const struct words *list, span word);
 
 /* True when a route names the embedded model. */
 bool config_wants_model(const struct config *c);

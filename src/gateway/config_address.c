@@ -1,4 +1,5 @@
-/* Addresses: where lastword listens, the names it answers to, and the origins of pages that may use it.
+/* Addresses: where lastword listens, the names it answers to, the origins of pages that may use it, and the proxies
+ * that are believed.
  *
  * An address to listen on is taken as text and judged here, before any socket exists; net/ parses it again when it
  * binds. Names are not looked up: `listen` takes addresses of this machine, and which of them a name means can change
@@ -10,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdlib.h>
 
 static bool is_ip(const char *text)
 {
@@ -60,6 +62,52 @@ const struct option_type config_address_hosts = {
 	"a list of host names without ports", bind_hosts, config_type_print_words, config_type_release_words};
 const struct option_type config_address_origins = {
 	"a list of origins such as https://chat.example", bind_origins, config_type_print_words, config_type_release_words};
+
+static bool bind_proxies(struct binding *b, const struct option *o, const struct node *n, void *field)
+{
+	struct proxies *p = field;
+	size_t count = 0;
+	if (n->kind != NODE_LIST)
+		return config_type_wrong(b, o, n, "a single value or a map");
+	for (const struct node *c = n->child; c; c = c->next)
+		count++;
+	p->range = calloc(count + 1, sizeof *p->range);
+	if (!p->range)
+		return config_complain(b->complaint, n, "out of memory");
+	for (const struct node *c = n->child; c; c = c->next) {
+		span text;
+		if (!config_type_scalar(b, o, c, &text))
+			return false;
+		const char *wrong = address_range_parse(text, &p->range[p->n]);
+		if (wrong)
+			return config_type_wrong(b, o, c, "\"%s\" %s", config_complain_show(text).text, wrong);
+		p->n++;
+	}
+	return true;
+}
+
+static void print_proxies(const struct option *o, const void *field, struct buf *out)
+{
+	const struct proxies *p = field;
+	char text[ADDRESS_RANGE_TEXT];
+	buf_put_byte(out, '[');
+	for (size_t i = 0; i < p->n; i++) {
+		address_range_print(&p->range[i], text);
+		buf_put(out, i ? SPAN(", ") : SPAN(""));
+		config_type_put_plain(out, span_str(text));
+	}
+	buf_put_byte(out, ']');
+}
+
+static void release_proxies(void *field)
+{
+	struct proxies *p = field;
+	free(p->range);
+	*p = (struct proxies){0};
+}
+
+const struct option_type config_address_proxies = {
+	"a list of addresses and ranges such as 10.0.0.0/8", bind_proxies, print_proxies, release_proxies};
 
 static bool is_port(span text)
 {

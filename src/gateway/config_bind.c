@@ -84,16 +84,6 @@ static bool check_keys(struct binding *b, enum option_owner owner, const struct 
 
 /* Values. */
 
-static bool bind_said(struct binding *b, const struct option *o, const struct node *n, void *field)
-{
-	if (!o->type->bind(b, o, n, field))
-		return false;
-	if (!o->later || !o->later(n))
-		return true;
-	return config_complain(b->complaint, n, "%s%s%s are not in this version, expected %s", n->flag ? "" : o->path,
-		n->flag ? "" : ": ", o->lacks, o->instead);
-}
-
 static bool bind_default(struct binding *b, const struct option *o, const char *text, void *field)
 {
 	struct tree t;
@@ -125,7 +115,7 @@ static bool bind_rows(struct binding *b, enum option_owner owner, const struct n
 			continue;
 		const char *text = config_option_default(o, owner == OF_ROUTE ? b->route : NULL);
 		void *field = config_option_field(o, whole);
-		if (rows->said[i] ? !bind_said(b, o, rows->said[i], field) : text && !bind_default(b, o, text, field))
+		if (rows->said[i] ? !o->type->bind(b, o, rows->said[i], field) : text && !bind_default(b, o, text, field))
 			return false;
 		if (!rows->said[i] && !text && owner != OF_ALL)
 			return config_complain(b->complaint, map, "a %s without %s, expected %s",

@@ -17,7 +17,6 @@
 
 #define RANGE(low, high) .least = (low), .most = (high)
 #define OFF_OR(low, high) .least = (low), .most = (high), .has_off = true
-#define LACKS(function, what, else_) .later = config_##function, .lacks = what, .instead = else_
 #define OPTION(name, kind_of_value, field, value, ...) \
 	{.path = name, .type = &config_##kind_of_value, .at = offsetof(struct config, field), \
 		.initial = value, __VA_ARGS__},
@@ -87,6 +86,4 @@ void config_option_describe(const struct option *o, struct buf *out)
 		buf_printf(out, " Paths that end in /*: %s.", o->prefix);
 	if (o->passthrough)
 		buf_printf(out, " Passthrough%s: %s.", o->model ? " and model" : "", o->passthrough);
-	if (o->lacks)
-		buf_printf(out, " Not in this version: %s.", o->lacks);
 }

@@ -11,8 +11,8 @@
  *	config_place.c    the same for paths, upstreams, dialects and credentials
  *	config_caller.c   the same for callers and their keys
  *	config_secret.c   env:NAME and file:PATH → a secret
+ *	config_tls.c      the listener's certificate and key
  *	config_json.c     a node → JSON
- *	config_later.c    what this version lacks
  *	config_bind.c     nodes × table → struct config
  *	config_rules.c    rules that concern more than one option
  *	config_print.c    struct config → YAML
@@ -125,9 +125,6 @@ struct option {
 	bool has_off;            /* 0 is outside of the limits and means off (or what the sentence says) */
 	const char *words;       /* "required|optional", in the order of the enum */
 
-	bool (*later)(const struct node *n); /* values that are right but not in this version */
-	const char *lacks;                   /* what this version lacks, in the plural … */
-	const char *instead;                 /* … and what may be said */
 	const char *sentence;
 };
 
@@ -139,7 +136,7 @@ bool config_option_is_group(enum option_owner owner, span path);
 /* Frees what the fields of a configuration, a caller or a route own. */
 void config_option_release(enum option_owner owner, void *whole);
 const char *config_option_default(const struct option *o, const struct route *r);
-/* Appends the sentence and what the other columns add to it: defaults of other routes, what this version lacks. */
+/* Appends the sentence and what the other columns add to it: defaults of other routes. */
 void config_option_describe(const struct option *o, struct buf *out);
 static inline void *config_option_field(const struct option *o, void *whole) { return (char *)whole + o->at; }
 
@@ -163,10 +160,14 @@ void config_type_release_string(void *field);
 
 extern const struct option_type config_type_duration, config_type_duration_or_never, config_type_size,
 	config_type_count, config_type_number, config_type_number_or_auto, config_type_yes_no, config_type_either,
-	config_type_choice, config_type_words, config_type_statuses, config_type_ignored_list, config_type_ignored_word;
+	config_type_choice, config_type_words, config_type_statuses;
 
 extern const struct option_type config_address_listen, config_address_listen_or_none, config_address_hosts,
-	config_address_origins;
+	config_address_origins, config_address_proxies;
+
+extern const struct option_type config_tls_file;
+/* Reads the files that were named. */
+MUST bool config_tls_load(struct binding *b);
 
 extern const struct option_type config_place_path, config_place_upstreams, config_place_dialect,
 	config_place_request, config_place_auth, config_place_header, config_place_ca, config_place_model_file;
@@ -187,8 +188,6 @@ void config_secret_finish(struct secret *s);
 /* "env:NAME  # (set)". */
 void config_secret_print(enum auth_kind from, const char *name, bool is_set, struct buf *out);
 
-bool config_later_always(const struct node *n);
-bool config_later_filled_list(const struct node *n);
 
 /* Appends a quoted JSON string that YAML reads back as the same text. */
 void config_json_put_string(struct buf *out, span text);

@@ -21,12 +21,18 @@ static void put_value(struct buf *out, const struct option *o, const void *whole
 	buf_put_byte(out, '\n');
 }
 
+/* A row without a default is a string. */
+static bool is_unsaid(const struct option *o, const struct config *c)
+{
+	return !o->initial && !*(char *const *)((const char *)c + o->at);
+}
+
 static void print_globals(struct buf *out, const struct config *c)
 {
 	span group = {0};
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct option *o = &config_option_rows[i];
-		if (o->owner != OF_ALL || !o->initial)
+		if (o->owner != OF_ALL || is_unsaid(o, c))
 			continue;
 		span mine = group_of(o);
 		if (mine.n && !span_eq(mine, group))

@@ -108,7 +108,8 @@ static const char check[] =
 static const char tail[] =
 	".SH SIGNALS\n"
 	"SIGTERM and SIGINT drain: running streams may end within \\fBdrain\\fR; the second one ends them at once, still\n"
-	"with their last words.\n"
+	"with their last words. SIGHUP reads the file and the certificate again: new work and new connections go by them,\n"
+	"and when something in them is wrong nothing changes.\n"
 	".SH EXIT STATUS\n"
 	"0 after a drain, 1 for a failure at run time, 2 for a wrong command line or configuration. A mistake in the file\n"
 	"is said as FILE:LINE:COLUMN: what is wrong, what was expected. \\fBlastword check\\fR: 0 the answer is whole and something\n"

@@ -4,7 +4,7 @@
  * route (or of the whole) have their values, defaults included, because a default may break a rule as well: `retry: 3s`
  * alone makes the default `grace` of 5 s too short, and a browser would come back to a cancelled answer.
  *
- * Not here: what a single value may be (config_type.c, config_place.c) and what this version lacks (config_later.c). */
+ * Not here: what a single value may be (config_type.c, config_place.c). */
 #include "gateway/config_parts.h"
 
 enum { GRACE_RETRIES = 3 }; /* a browser's reconnect may fail once or twice before it gets through */
@@ -167,4 +167,7 @@ static bool check_listeners_differ(struct binding *b)
 		"%s is both the public and the admin address, expected two", c->admin);
 }
 
-bool config_rules_whole(struct binding *b) { return check_model_exists(b) && check_listeners_differ(b); }
+bool config_rules_whole(struct binding *b)
+{
+	return check_model_exists(b) && check_listeners_differ(b) && config_tls_load(b);
+}

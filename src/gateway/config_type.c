@@ -449,24 +449,3 @@ static void print_statuses(const struct option *o, const void *field, struct buf
 }
 
 const struct option_type config_type_statuses = {"a list of statuses from 400 to 599", bind_statuses, print_statuses, NULL};
-
-/* Values that this version only checks, because it has no use for them yet (config_later.c). */
-
-static bool bind_ignored_list(struct binding *b, const struct option *o, const struct node *n, void *field)
-{
-	return n->kind == NODE_LIST || config_type_wrong(b, o, n, "a single value or a map");
-}
-
-static bool bind_ignored_word(struct binding *b, const struct option *o, const struct node *n, void *field)
-{
-	span text;
-	return config_type_scalar(b, o, n, &text);
-}
-
-static void print_initial(const struct option *o, const void *field, struct buf *out)
-{
-	buf_put(out, span_str(o->initial));
-}
-
-const struct option_type config_type_ignored_list = {"a list", bind_ignored_list, print_initial, NULL};
-const struct option_type config_type_ignored_word = {"a word", bind_ignored_word, print_initial, NULL};

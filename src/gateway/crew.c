@@ -172,6 +172,7 @@ static void say_what_stays(const struct config *old, const struct config *c)
 {
 	say_unchanged("listen", same(old->listen, c->listen));
 	say_unchanged("admin", same(old->admin, c->admin));
+	say_unchanged("tls", !old->tls.identity == !c->tls.identity);
 	say_unchanged("workers", crew_size(old) == crew_size(c));
 	say_unchanged("limits.connections", old->limits.connections == c->limits.connections);
 	say_unchanged("model", same(old->model.file, c->model.file) && old->model.context == c->model.context

@@ -84,15 +84,13 @@ static void put_field(const struct callers *callers, const struct http_field *f,
 }
 
 void forward_put_fields(const struct route *route, const struct dialect *d, const struct callers *callers,
-	const struct exchange *x, struct buf *out)
+	const struct client *by, struct buf *out)
 {
-	const struct http_head *head = exchange_head(x);
-	const char *peer = exchange_peer(x), *colon = strrchr(peer, ':');
+	const struct http_head *head = exchange_head(by->exchange);
 	for (size_t i = 0; i < head->fields_n; i++)
 		if (!stays_here(route, head, head->fields[i].name))
 			put_field(callers, &head->fields[i], out);
-	buf_printf(out, "X-Forwarded-For: %.*s\r\nX-Forwarded-Proto: http\r\n", colon
-		? (int)(colon - peer) : (int)strlen(peer), peer);
+	client_put_forwarded(by, out);
 	ask_put_credential(route, d, out);
 }
 

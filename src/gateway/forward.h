@@ -2,16 +2,15 @@
 #ifndef GATEWAY_FORWARD_H
 #define GATEWAY_FORWARD_H
 
-#include "gateway/config.h"
-#include "server/exchange.h"
+#include "gateway/client.h"
 #include "upstream/route.h"
 
 /* The request: its target at that upstream of the route, and its header lines; d: the dialect, or NULL. callers: whose
- * keys do not cross. */
+ * keys do not cross. by: for whom. */
 void forward_put_target(const struct route *route, const struct upstream *u, const struct callers *callers,
 	const struct url_target *target, struct buf *out);
 void forward_put_fields(const struct route *route, const struct dialect *d, const struct callers *callers,
-	const struct exchange *x, struct buf *out);
+	const struct client *by, struct buf *out);
 
 /* What the client says of who it is: to tell clients apart. cookies: those too. */
 void forward_put_credentials(const struct http_head *head, bool cookies, struct buf *out);

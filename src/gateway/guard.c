@@ -1,11 +1,13 @@
 /* A page anywhere on the web can make a browser send requests to a gateway on the same machine. What it cannot do is
  * forge Host, Origin and Sec-Fetch-Site, so these three decide; requests of programs carry neither Origin nor
- * Sec-Fetch-Site and pass where no browser would leave them out, that is on a loopback listener, or with a key.
+ * Sec-Fetch-Site and pass where no browser would leave them out, that is by TLS and on a loopback listener, or with a
+ * key. What a proxy that is trusted tells of the browser's side counts like our own (client.c).
  *
  * With `keys`, whoever starts work is also somebody: who, caller.c finds out. Whoever reads or stops a stream that is there
  * needs its id and no more; a key that is shown all the same must not be another one than the stream's (streams.c). */
 #include "gateway/guard.h"
 
+#include "gateway/client.h"
 #include "gateway/recognise.h"
 
 #include <stdio.h>
@@ -24,39 +26,35 @@ static bool is_loopback_name(span name)
 		&& strspn(name.p, "0123456789.") >= name.n);
 }
 
-static bool is_in(const struct words *list, span word)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (span_is_nocase(word, list->word[i]))
-			return true;
-	return false;
-}
-
 static bool listens_on_loopback(const struct worker *w) { return is_loopback_name(host_name(span_str(server_name(w->front)))); }
 
 bool guard_host(const struct worker *w, struct exchange *x)
 {
-	span host = headers_get(exchange_head(x), "host"), name = host_name(host);
+	struct client by;
+	client_read(&by, w->config, x);
+	span host = by.host, name = host_name(host);
 	if (!host.p && exchange_head(x)->minor == 0)
 		return true; /* HTTP/1.0 has no Host; no browser speaks it */
-	bool ours = w->config->hosts.n ? is_in(&w->config->hosts, name)
+	bool ours = w->config->hosts.n ? config_lists(&w->config->hosts, name)
 	                               : is_loopback_name(name) || span_eq_nocase(name,
-		host_name(span_str(server_name(w->front))));
+		host_name(span_str(server_name(w->front)))) || server_proves_host(w->front, name);
 	if (!ours)
 		exchange_refuse(x, 421, "unknown_host",
 			"This gateway does not answer for that host name; names are listed in the configuration under hosts.");
 	return ours;
 }
 
-static bool is_own_origin(const struct exchange *x, span origin)
+static bool is_own_origin(const struct client *by, span origin)
 {
-	span host = headers_get(exchange_head(x), "host");
-	return span_starts(origin, SPAN("http://")) && span_eq_nocase(span_from(origin, 7), host);
+	span scheme = by->is_secure ? SPAN("https://") : SPAN("http://");
+	return span_starts(origin, scheme) && span_eq_nocase(span_from(origin, scheme.n), by->host);
 }
 
 static bool is_allowed_origin(const struct worker *w, const struct exchange *x, span origin)
 {
-	return is_own_origin(x, origin) || is_in(&w->config->allow_origins, origin);
+	struct client by;
+	client_read(&by, w->config, x);
+	return is_own_origin(&by, origin) || config_lists(&w->config->allow_origins, origin);
 }
 
 void guard_cors(const struct worker *w, struct exchange *x)
@@ -85,6 +83,14 @@ void guard_preflight(const struct worker *w, struct exchange *x, const char *met
 	exchange_answer(x, 204, NULL, (span){0});
 }
 
+/* Browsers say Sec-Fetch-Site where nobody can listen in, which is there and on loopback. */
+static bool is_secure(const struct worker *w, const struct exchange *x)
+{
+	struct client by;
+	client_read(&by, w->config, x);
+	return by.is_secure;
+}
+
 static bool is_json(const struct http_head *head)
 {
 	return span_is_nocase(headers_media_type(headers_get(head, "content-type")), "application/json");
@@ -109,7 +115,7 @@ static const char *doubt(const struct worker *w, const struct exchange *x, const
 {
 	const struct http_head *head = exchange_head(x);
 	bool is_told = headers_get(head, "origin").p || headers_get(head, "sec-fetch-site").p;
-	if (is_told || seen->is_by_field || listens_on_loopback(w))
+	if (is_told || seen->is_by_field || listens_on_loopback(w) || is_secure(w, x))
 		return NULL;
 	if (span_is(head->method, "POST"))
 		return is_json(head) ? NULL : "Off the loopback interface a POST needs Content-Type: application/json.";

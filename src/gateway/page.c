@@ -1,5 +1,6 @@
 /* The page and its files. How they are served is files.c's; the page's own is the cookie, which only scopes idempotency
  * keys. */
+#include "gateway/client.h"
 #include "gateway/endpoints.h"
 #include "gateway/files.h"
 
@@ -28,15 +29,17 @@ static void put_hex(char *out, const unsigned char *bytes, size_t n)
 		snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static void set_cookie(struct exchange *x)
+static void set_cookie(const struct worker *w, struct exchange *x)
 {
+	struct client by;
 	unsigned char random[16];
 	char hex[33], field[96];
 	if (headers_cookie(exchange_head(x), "lastword_page").p || getrandom(random, sizeof random, 0) != sizeof random)
 		return;
 	put_hex(hex, random, sizeof random);
 	/* No Path: the browser takes the page's own folder, also behind a prefix that we do not know of. */
-	snprintf(field, sizeof field, "lastword_page=%s; HttpOnly; SameSite=Strict", hex);
+	client_read(&by, w->config, x);
+	snprintf(field, sizeof field, "lastword_page=%s; HttpOnly; SameSite=Strict%s", hex, by.is_secure ? "; Secure" : "");
 	exchange_field(x, "Set-Cookie", span_str(field));
 }
 
@@ -44,6 +47,6 @@ void page_get(struct worker *w, struct exchange *x, const struct route *route)
 {
 	const struct file *f = find(exchange_target(x)->path);
 	if (f == &files[0])
-		set_cookie(x);
+		set_cookie(w, x);
 	files_answer(x, f);
 }

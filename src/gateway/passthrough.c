@@ -168,7 +168,7 @@ static void refuse_short(struct exchange *x, const struct route *route, const st
 /* NULL: the caller may start no more, or there was no memory, and the exchange is answered. */
 static struct pipe *create(struct worker *w, struct exchange *x, const struct passing *how)
 {
-	const char *peer = exchange_peer(x);
+	struct client by;
 	const struct route *route = how->route;
 	struct shortage shortage;
 	if (!account_take(how->who, clock_ns(), &shortage)) {
@@ -184,7 +184,8 @@ static struct pipe *create(struct worker *w, struct exchange *x, const struct pa
 	*p = (struct pipe){.worker = w, .config = config_hold(how->config), .route = route, .who = how->who,
 		.account = how->who ? how->who->account : NULL, .exchange = x, .started_ns = clock_ns(),
 		.dialect = recognise_dialect(route, x)};
-	memcpy(p->peer, peer, strnlen(peer, sizeof p->peer - 1));
+	client_read(&by, how->config, x);
+	memcpy(p->peer, by.name, sizeof p->peer);
 	asking_init(&p->asking);
 	LIST_INSERT_HEAD(&w->pipes, p, link);
 	pipe_init_clocks(p);

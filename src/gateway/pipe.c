@@ -336,8 +336,10 @@ bool pipe_ask(struct pipe *p)
 	const struct http_head *head = exchange_head(p->exchange);
 	const struct upstream *u = &p->route->upstream[p->attempt];
 	struct buf target = {0}, fields = {0};
+	struct client by;
+	client_read(&by, p->config, p->exchange);
 	forward_put_target(p->route, u, &p->config->callers, exchange_target(p->exchange), &target);
-	forward_put_fields(p->route, p->dialect, &p->config->callers, p->exchange, &fields);
+	forward_put_fields(p->route, p->dialect, &p->config->callers, &by, &fields);
 	struct fetch_request request = {
 		.upstream = u, .method = head->method, .target = buf_span(&target), .fields = buf_span(&fields),
 		.body_follows = p->has_body, .length = p->waits ? (int64_t)p->kept.n : head->framing == HTTP_LENGTH

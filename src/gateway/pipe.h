@@ -4,6 +4,7 @@
 #define GATEWAY_PIPE_H
 
 #include "gateway/absence.h"
+#include "gateway/client.h"
 #include "gateway/recognise.h"
 #include "gateway/retry.h"
 #include "gateway/worker.h"
@@ -31,7 +32,7 @@ struct pipe {
 	bool wants_stream;     /* known when the body is whole */
 	EVP_MD_CTX *digest;    /* attach_retries: of the body so far */
 	struct retry_key key;  /* … and when it is whole */
-	char peer[64];
+	char peer[CLIENT_NAME];
 	struct ahead *ahead;   /* while the dialect is looked for */
 	int status;            /* of the answer … */
 	int64_t length;        /* … and how long it is, or -1; when ahead */

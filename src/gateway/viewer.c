@@ -11,6 +11,7 @@
 #include "gateway/viewer.h"
 
 #include "base/log.h"
+#include "gateway/client.h"
 #include "gateway/render.h"
 #include "gateway/stream.h"
 
@@ -224,10 +225,11 @@ static void on_gone(void *owner) { leave(owner); }
 static const struct exchange_events events = {.on_room = on_room, .on_gone = on_gone};
 
 /* An HTTP/1.0 viewer, most often a proxy with its defaults, cannot see a break: its bodies end by close. Said once for
- * each address (of the last 64) by each worker. */
+ * each address (of the last 64) by each worker; of a proxy that is trusted once too, not for each of its clients. */
 static void warn_of_http10(struct viewer *v)
 {
 	struct worker *w = v->audience->worker;
+	struct client by;
 	const char *peer = exchange_peer(v->exchange), *colon = strrchr(peer, ':');
 	span address = span_of(peer, colon ? (size_t)(colon - peer) : strlen(peer));
 	uint32_t hash = libdeflate_crc32(0, address.p, address.n),
@@ -235,8 +237,10 @@ static void warn_of_http10(struct viewer *v)
 	if (exchange_head(v->exchange)->minor >= 1 || *slot == hash)
 		return;
 	*slot = hash;
-	log_say(LOG_WARN, "http_1_0",
-		"%.*s reads a stream over HTTP/1.0, where a break looks like an end; a proxy should speak HTTP/1.1 to lastword", SPAN_ARG(address));
+	client_read(&by, v->face->config, v->exchange);
+	bool is_proxy = by.way.hops > 1;
+	log_say(LOG_WARN, "http_1_0", "%.*s%s%s reads a stream over HTTP/1.0, where a break looks like an end; a proxy "
+		"should speak HTTP/1.1 to lastword", SPAN_ARG(address), is_proxy ? " for " : "", is_proxy ? by.name : "");
 }
 
 static void begin(struct viewer *v)

@@ -129,6 +129,8 @@ static bool open_front(struct worker *w, char *why, size_t why_bytes)
 		: server_open_beside(&w->loop, w->crew->worker[0]->front, limits, site, reason, sizeof reason);
 	if (!w->front)
 		snprintf(why, why_bytes, "cannot listen on %s: %s", c->listen, reason);
+	else if (c->tls.identity)
+		server_use_tls(w->front, c->tls.identity);
 	return w->front;
 }
 
@@ -183,6 +185,8 @@ void worker_use(struct worker *w, struct config *c)
 	config_drop(w->config);
 	w->config = config_hold(c);
 	w->shelf.keep_ms = c->keep_ms;
+	if (c->tls.identity && server_is_secure(w->front))
+		server_use_tls(w->front, c->tls.identity);
 	alarm_set(&w->sweep, SWEEP_SOONEST_MS);
 	warm_names(w);
 }

@@ -18,7 +18,7 @@ from upstream import wait_until
 from viewer import DEADLINE, Viewer, fetch
 
 ROOT = Path(__file__).resolve().parents[2]
-LISTENING = re.compile(r"lastword: listening on http://([^ ]+):(\d+)(?: \(admin http://([^ ]+):(\d+)\))?\n")
+LISTENING = re.compile(r"lastword: listening on (https?)://([^ ]+):(\d+)(?: \(admin http://([^ ]+):(\d+)\))?\n")
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|WARNING: ThreadSanitizer|runtime error:|CHECK failed")
 
 
@@ -30,6 +30,8 @@ def binary():
 
 
 class Gateway:
+    tls = None   # an SSLContext for its viewers
+
     def __init__(self, config, directory, *args):
         """config: the text of a YAML file, or None to give everything by args."""
         self.command = [str(binary()), *args]
@@ -51,8 +53,8 @@ class Gateway:
         if not said:
             self._give_up()
             raise AssertionError(f"no listening line but {line!r}\n{self.stderr}")
-        self.address = (said[1], int(said[2]))
-        self.admin = (said[3], int(said[4])) if said[3] else None
+        self.scheme, self.address = said[1], (said[2], int(said[3]))
+        self.admin = (said[4], int(said[5])) if said[4] else None
         return self
 
     def __enter__(self):
@@ -65,11 +67,11 @@ class Gateway:
             self.kill()
 
     def viewer(self):
-        return Viewer(self.address)
+        return Viewer(self.address, self.tls)
 
     def ask(self, target, **how):
         """One whole exchange on the public listener."""
-        return fetch(self.address, target, **how)
+        return fetch(self.address, target, tls=self.tls, **how)
 
     def ask_admin(self, target, **how):
         return fetch(self.admin, target, **how)

@@ -171,17 +171,6 @@ def test_E16_a_loop_of_links_and_an_unreadable_file(tmp_path):
         expect_refusal(lastword("--config", tmp_path / "secret"), "may not be read")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "tls: { cert: c.pem, key: k.pem }\n",
-        "trusted_proxies: [10.0.0.1]\n",
-    ],
-)
-def test_what_is_not_built_yet_is_refused(check, text):
-    expect_refusal(check(text), "lw.yaml:", "not in this version")
-
-
 def test_the_example_is_fine():
     status, out, err = lastword("--config", EXAMPLE, "--check-config")
     assert (status, err) == (0, "")

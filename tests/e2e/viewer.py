@@ -7,6 +7,7 @@ went wrong is said together with all that this viewer was sent.
 import json
 import os
 import socket
+import ssl
 import struct
 import time
 
@@ -15,9 +16,9 @@ from judge import CLEAN, CUT, LAST_WORDS, RESET, EventReader, Response, judge, p
 DEADLINE = float(os.environ.get("E2E_DEADLINE", 10))
 
 
-def fetch(address, target, method="GET", headers=None, body=None):
+def fetch(address, target, method="GET", headers=None, body=None, tls=None):
     """One exchange from head to end. A body that is a dict travels as JSON by way of ask."""
-    viewer = Viewer(address)
+    viewer = Viewer(address, tls)
     try:
         viewer.ask(target, method, headers, body)
         viewer.wait(lambda: viewer.response.end, "the end of the answer")
@@ -27,8 +28,10 @@ def fetch(address, target, method="GET", headers=None, body=None):
 
 
 class Viewer:
-    def __init__(self, address):
-        self.address = address
+    def __init__(self, address, tls=None):
+        """tls: an SSLContext, or None."""
+        self.address, self.tls = address, tls
+        self.farewell = False   # the server said by close_notify that nothing is missing
         self.socket = None
         self.response = None
         self.reader = EventReader()
@@ -49,6 +52,13 @@ class Viewer:
         self.socket.settimeout(DEADLINE)
         self.socket.connect(self.address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.tls:
+            self.secure()
+        return self
+
+    def secure(self, session=None):
+        self.socket = self.tls.wrap_socket(self.socket, server_hostname="localhost", suppress_ragged_eofs=False, session=session)
+        self.farewell = False
         return self
 
     def send(self, raw):
@@ -213,9 +223,13 @@ class Viewer:
         except (ConnectionResetError, BrokenPipeError):
             self.response.reset()
             return False
+        except ssl.SSLEOFError:   # a FIN alone
+            self.response.eof()
+            return False
         if data:
             self.take(data)
         else:
+            self.farewell = self.tls is not None
             self.response.eof()
         return bool(data)
 

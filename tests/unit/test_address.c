@@ -113,10 +113,11 @@ static void test_every_length(void **state)
 static void test_a_wrong_range_says_why(void **state)
 {
 	static const char v4[] = "has no length from 0 to 32 behind its slash",
-		v6[] = "has no length from 0 to 128 behind its slash", none[] = "is no address";
+		v6[] = "has no length from 0 to 128 behind its slash", none[] = "is no address",
+		bits[] = "has more bits than its length says";
 	static const struct {
 		const char *text, *why;
-	} rows[] = {{"10.0.0.1/8", "has more bits than its length says"}, {"fd00::1/8", "has more bits than its length says"},
+	} rows[] = {{"10.0.0.1/8", bits}, {"fd00::1/8", bits},
 		{"10.0.0.0/33", v4}, {"::/129", v6}, {"10.0.0.0/", v4}, {"10.0.0.0/08", v4}, {"10.0.0.0/-1", v4},
 		{"10.0.0.0/8/8", v4}, {"10.0.0.0/4294967304", v4}, {"/8", none}, {"localhost", none}, {"10.0.0.1:80", none},
 		{"*", none}, {"", none}};

@@ -1,7 +1,8 @@
 # Documents that come from the code's own tables.
 
 
-config_o := $(patsubst src/%.c,$B/o/%.o,$(wildcard src/gateway/config*.c))
+# The configuration, and what it knows of certificates.
+config_o := $(patsubst src/%.c,$B/o/%.o,$(wildcard src/gateway/config*.c) src/net/tls_identity.c src/net/tls_tickets.c)
 
 $B/manpage: tools/manpage.c $(config_o) $(pure_o) $B/flags
 	@mkdir -p $(@D)

@@ -36,8 +36,6 @@ static void free_pipe(void *memory)
 	struct pipe *p = memory;
 	ahead_destroy(p->ahead);
 	asking_finish(&p->asking);
-	buf_finish(&p->kept);
-	pipe_count_kept(p);
 	EVP_MD_CTX_free(p->digest);
 	buf_finish(&p->key.scope);
 	config_drop(p->config);
@@ -53,6 +51,8 @@ void pipe_close(struct pipe *p)
 	LIST_REMOVE(p, link);
 	account_give(p->account);
 	p->account = NULL;
+	buf_finish(&p->kept); /* before the client reads that it is refused, and sends the next one */
+	pipe_count_kept(p);
 	if (p->fetch)
 		fetch_cancel(p->fetch);
 	loop_free_later(&p->worker->loop, p, free_pipe);

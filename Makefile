@@ -13,6 +13,7 @@ FLAGS_release := -O2 -g $(HARDEN)
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FLAGS_tsan    := -O1 -g -fsanitize=thread
 FLAGS_cov     := -O0 -g --coverage
+FLAGS_fuzzer  := -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 PKGS    := libuv openssl yaml-0.1 libdeflate jansson
 VERSION := $(shell cat VERSION)
 CFLAGS_ALL := $(CSTD) $(WARN) $(FLAGS_$V) -Isrc -DLASTWORD_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
@@ -20,6 +21,8 @@ LIBS    := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 LDFLAGS_ALL := $(FLAGS_$V) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 ifneq ($(filter asan tsan cov,$V),)
 LDFLAGS_ALL := $(FLAGS_$V) $(LDFLAGS)
+else ifeq ($V,fuzzer)
+LDFLAGS_ALL := $(subst fuzzer-no-link,fuzzer,$(FLAGS_fuzzer)) $(LDFLAGS)
 endif
 
 # Rooms without a socket, a clock or a thread; then those that have them.
@@ -48,7 +51,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | sort -u | expand -t 18
 
 clean: ## remove what was built (downloads stay)
-	rm -rf build/o build/unit build/fuzz build/asan build/tsan build/cov build/lastword build/lastword-model
+	rm -rf build/o build/unit build/fuzz build/asan build/tsan build/cov build/fuzzer build/lastword build/lastword-model
 
 # A changed flag or compiler rebuilds.
 $B/flags: FORCE

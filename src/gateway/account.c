@@ -19,16 +19,24 @@ static struct account **find(struct accounts *a, const char *name)
 	return place;
 }
 
-void accounts_adopt(struct accounts *a, struct config *c)
+static struct account *create(const char *name)
+{
+	struct account *a = calloc(1, sizeof *a);
+	if (a && (a->name = strdup(name)))
+		return a;
+	free(a);
+	return NULL;
+}
+
+bool accounts_adopt(struct accounts *a, struct config *c)
 {
 	for (size_t i = 0; i < c->callers.n; i++) {
 		struct account **place = find(a, c->callers.caller[i].name);
-		if (!*place) {
-			*place = calloc(1, sizeof **place);
-			CHECK(*place && ((*place)->name = strdup(c->callers.caller[i].name))); /* of a configuration, at its load */
-		}
+		if (!*place && !(*place = create(c->callers.caller[i].name)))
+			return false;
 		c->callers.caller[i].account = *place;
 	}
+	return true;
 }
 
 void accounts_finish(struct accounts *a)

@@ -24,7 +24,7 @@ struct accounts {
 };
 
 /* Gives each caller of a configuration its account: the one of its name, or a new one. Before other threads see it. */
-void accounts_adopt(struct accounts *a, struct config *c);
+MUST bool accounts_adopt(struct accounts *a, struct config *c); /* false: no memory, and the configuration is of no use */
 void accounts_finish(struct accounts *a);
 
 /* Why not, and when again. */

@@ -88,7 +88,8 @@ static void free_audience(void *p)
 /* After the tasks of this turn: a wake may have come just before. */
 static void read_over(struct worker *w, struct letter *l)
 {
-	loop_free_later(&w->loop, (char *)l - offsetof(struct audience, over), free_audience);
+	struct audience *a = (struct audience *)((char *)l - offsetof(struct audience, over));
+	loop_free_later(&w->loop, &a->garbage, a, free_audience);
 }
 
 static void read_leave(struct worker *home, struct letter *l)

@@ -13,6 +13,7 @@ struct audience {
 	LIST_HEAD(, viewer) viewers;
 	uint64_t arrived_ns;    /* the oldest event that waits to be written; 0: none */
 	struct task measure;
+	struct garbage garbage;
 
 	/* The home's. */
 	struct worker *home;

@@ -13,7 +13,6 @@
 #include "gateway/endpoints.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "gateway/account.h"
 #include "gateway/ask.h"
 #include "gateway/crew.h"
@@ -68,7 +67,7 @@ static void answer_busy(struct worker *w, struct exchange *x)
 	buf_printf(&out, "retry: %llu\n\n", (unsigned long long)(retry_ms + jitter % (2 * retry_ms + 1)));
 	exchange_field(x, "Cache-Control", SPAN("no-cache, no-transform"));
 	exchange_begin(x, 200, "text/event-stream", -1);
-	exchange_put(x, buf_span(&out));
+	exchange_put_printed(x, &out);
 	exchange_end(x);
 	buf_finish(&out);
 }
@@ -105,7 +104,7 @@ static void say_where(struct exchange *x, const struct id *id, bool is_new)
 	buf_printf(&out, "{\"id\":\"%s\",\"url\":\"%s\"}\n", id->text, location);
 	exchange_field(x, "Location", span_str(location));
 	exchange_field(x, "Cache-Control", SPAN("no-store"));
-	exchange_answer(x, is_new ? 201 : 200, "application/json", buf_span(&out));
+	exchange_answer_printed(x, is_new ? 201 : 200, "application/json", &out);
 	buf_finish(&out);
 }
 
@@ -160,8 +159,9 @@ static struct stream *begin(struct start *s)
 		return NULL;
 	}
 	s->outcome = OUTCOME_STARTED;
+	/* Nothing was sent yet, and who asks again must not pay twice. */
 	if (s->key.p && shelf_take_key(&stream->entry, scope_of(s), key_of(s), s->digest) != CAUSE_NONE)
-		log_say(LOG_WARN, "no_memory", "a stream could not keep its idempotency key");
+		stream_end(stream, CAUSE_OVERLOADED, "There is no memory for the idempotency key.");
 	return stream;
 }
 
@@ -368,6 +368,7 @@ struct post {
 	const struct route *route; /* NULL: POST /streams, the body may name it */
 	const struct caller *who;  /* of that configuration, or NULL */
 	struct exchange *exchange;
+	struct garbage garbage;
 };
 
 static const struct route *named_route(const struct config *c, json_t *name)
@@ -423,14 +424,14 @@ static void on_post_body(void *owner, span body)
 	struct post *p = owner;
 	struct start s = {.errand = {.from = p->worker, .exchange = p->exchange}, .config = p->config,
 		.route = p->route, .who = p->who, .only_makes = !p->route};
-	loop_free_later(&p->worker->loop, p, free_post);
+	loop_free_later(&p->worker->loop, &p->garbage, p, free_post);
 	answer_post(&s, body);
 }
 
 static void on_post_gone(void *owner)
 {
 	struct post *p = owner;
-	loop_free_later(&p->worker->loop, p, free_post);
+	loop_free_later(&p->worker->loop, &p->garbage, p, free_post);
 }
 
 static void collect_post(struct worker *w, struct exchange *x, const struct route *route, const struct caller *who)
@@ -441,7 +442,7 @@ static void collect_post(struct worker *w, struct exchange *x, const struct rout
 		exchange_refuse(x, 503, "overloaded", "There is no memory for this request now.");
 		return;
 	}
-	*p = (struct post){w, config_hold(w->config), route, who, x};
+	*p = (struct post){.worker = w, .config = config_hold(w->config), .route = route, .who = who, .exchange = x};
 	exchange_set_owner(x, &events, p);
 	exchange_collect_body(x, BODY_BYTES);
 }

@@ -52,7 +52,8 @@ static void list_streams(const struct worker *w, struct part *p)
 
 static void fill(const struct worker *w, struct part *p)
 {
-	metrics_add(&p->metrics, &w->metrics);
+	if (!metrics_add(&p->metrics, &w->metrics))
+		p->text.failed = true;
 	p->metrics.live = w->shelf.live;
 	p->metrics.kept = w->shelf.kept;
 	if (p->sheet->with_streams)
@@ -84,16 +85,20 @@ static bool merge_streams(struct sheet *sheet, struct census *c)
 	return true;
 }
 
+static bool merge_counts(struct sheet *sheet, struct census *c)
+{
+	bool whole = metrics_make_room(&c->sum, sheet->asker->crew->labels.n);
+	for (unsigned i = 0; i < sheet->asker->crew->workers; i++)
+		whole = whole && !sheet->part[i]->text.failed && metrics_add(&c->sum, &sheet->part[i]->metrics);
+	return whole;
+}
+
 static void answer(struct sheet *sheet)
 {
 	struct buf out = {0};
 	struct census c = {0};
 	struct exchange *x = sheet->exchange;
-	for (unsigned i = 0; i < sheet->asker->crew->workers; i++) {
-		metrics_add(&c.sum, &sheet->part[i]->metrics);
-		out.failed |= sheet->part[i]->text.failed;
-	}
-	if (merge_streams(sheet, &c))
+	if (merge_counts(sheet, &c) && merge_streams(sheet, &c))
 		sheet->print(&out, sheet->asker, &c);
 	else
 		out.failed = true;

@@ -95,8 +95,10 @@ bool crew_open(struct crew *crew, struct config *c, char *why, size_t why_bytes)
 	*crew = (struct crew){.started_ms = clock_ms()};
 	CHECK(getrandom(&crew->generation, sizeof crew->generation, 0) == sizeof crew->generation);
 	crew->generation &= 15;
-	labels_adopt(&crew->labels, c);
-	accounts_adopt(&crew->accounts, c);
+	if (!labels_adopt(&crew->labels, c) || !accounts_adopt(&crew->accounts, c)) {
+		snprintf(why, why_bytes, "there is no memory for the routes and keys");
+		return false;
+	}
 	for (unsigned i = 0; i < crew_size(c); i++) {
 		crew->worker[i] = malloc(sizeof *crew->worker[i]);
 		CHECK(crew->worker[i]);
@@ -190,9 +192,12 @@ bool crew_take_config(struct crew *crew, struct config *c, void (*on_taken)(stru
 		config_drop(c);
 		return false;
 	}
+	if (!labels_adopt(&crew->labels, c) || !accounts_adopt(&crew->accounts, c)) {
+		snprintf(why, why_bytes, "there is no memory for its routes and keys");
+		config_drop(c);
+		return false;
+	}
 	say_what_stays(crew->worker[0]->config, c);
-	labels_adopt(&crew->labels, c);
-	accounts_adopt(&crew->accounts, c);
 	crew->next = c;
 	crew->on_taken = on_taken;
 	atomic_store(&crew->awaited, crew->workers);

@@ -19,28 +19,44 @@ static char *make_label(const struct route *r)
 	for (const char *c = r->path; *c; c++)
 		buf_printf(&out, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
 	buf_put(&out, r->is_prefix ? SPAN("*\"") : SPAN("\""));
-	CHECK(buf_cstr(&out)); /* of a configuration, at its load */
+	if (!buf_cstr(&out))
+		buf_finish(&out);
 	return out.p;
 }
 
-/* The index of that label, which is taken. */
-static size_t find_or_add(struct labels *l, char *label)
+static bool add_label(struct labels *l, char *label)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->label[i], label) == 0) {
-			free(label);
-			return i;
-		}
-	l->label = realloc(l->label, (l->n + 1) * sizeof *l->label);
-	CHECK(l->label);
-	l->label[l->n] = label;
-	return l->n++;
+	char **more = realloc(l->label, (l->n + 1) * sizeof *l->label);
+	if (!more)
+		return false;
+	l->label = more;
+	l->label[l->n++] = label;
+	return true;
 }
 
-void labels_adopt(struct labels *l, struct config *c)
+/* The index of that label, which is taken. False: no memory. */
+static bool find_or_add(struct labels *l, char *label, size_t *index)
 {
-	for (size_t i = 0; i < c->routes; i++)
-		c->route[i].index = find_or_add(l, make_label(&c->route[i]));
+	for (*index = 0; label && *index < l->n; ++*index)
+		if (strcmp(l->label[*index], label) == 0) {
+			free(label);
+			return true;
+		}
+	if (label && add_label(l, label))
+		return true;
+	free(label);
+	return false;
+}
+
+bool labels_adopt(struct labels *l, struct config *c)
+{
+	for (size_t i = 0; i < c->routes; i++) {
+		size_t index;
+		if (!find_or_add(l, make_label(&c->route[i]), &index))
+			return false;
+		c->route[i].index = index;
+	}
+	return true;
 }
 
 void labels_finish(struct labels *l)
@@ -57,15 +73,17 @@ void metrics_finish(struct metrics *m)
 	*m = (struct metrics){0};
 }
 
-struct route_metrics *metrics_route(struct metrics *m, size_t index)
+bool metrics_make_room(struct metrics *m, size_t routes)
 {
-	if (index >= m->routes) {
-		m->route = realloc(m->route, (index + 1) * sizeof *m->route);
-		CHECK(m->route);
-		memset(m->route + m->routes, 0, (index + 1 - m->routes) * sizeof *m->route);
-		m->routes = index + 1;
-	}
-	return &m->route[index];
+	if (routes <= m->routes)
+		return true;
+	struct route_metrics *more = realloc(m->route, routes * sizeof *more);
+	if (!more)
+		return false;
+	memset(more + m->routes, 0, (routes - m->routes) * sizeof *more);
+	m->route = more;
+	m->routes = routes;
+	return true;
 }
 
 void metrics_observe(struct histogram *h, double seconds)
@@ -91,12 +109,13 @@ static void add_histogram(struct histogram *sum, const struct histogram *h)
 	sum->sum += h->sum;
 }
 
-void metrics_add(struct metrics *sum, const struct metrics *m)
+bool metrics_add(struct metrics *sum, const struct metrics *m)
 {
+	if (!metrics_make_room(sum, m->routes))
+		return false;
 	for (size_t i = 0; i < m->routes; i++) {
-		struct route_metrics *r = metrics_route(sum, i);
-		r->started += m->route[i].started;
-		add(r->ended, m->route[i].ended, CAUSES);
+		sum->route[i].started += m->route[i].started;
+		add(sum->route[i].ended, m->route[i].ended, CAUSES);
 	}
 	sum->viewers += m->viewers;
 	sum->events += m->events;
@@ -111,6 +130,7 @@ void metrics_add(struct metrics *sum, const struct metrics *m)
 	sum->kept += m->kept;
 	add_histogram(&sum->first_event, &m->first_event);
 	add_histogram(&sum->added_latency, &m->added_latency);
+	return true;
 }
 
 static void family(struct buf *out, const char *name, const char *type, const char *help)
@@ -152,27 +172,25 @@ static void put_ended(struct buf *out, const char *label, enum cause cause, uint
 		cause_end_name(cause_row(cause)->end), cause_name(cause), n);
 }
 
-static void routes(struct buf *out, struct metrics *m, const struct labels *l)
+static void routes(struct buf *out, const struct metrics *m, const struct labels *l)
 {
 	family(out, "streams_started_total", "counter", "Streams started.");
 	for (size_t i = 0; i < l->n; i++)
-		buf_printf(out, "lastword_streams_started_total{%s} %" PRIu64 "\n", l->label[i],
-			metrics_route(m, i)->started);
+		buf_printf(out, "lastword_streams_started_total{%s} %" PRIu64 "\n", l->label[i], m->route[i].started);
 	family(out, "streams_ended_total", "counter", "Streams ended, by their verdict.");
 	for (size_t i = 0; i < l->n; i++)
 		for (int cause = CAUSE_NONE + 1; cause < CAUSES; cause++) {
-			uint64_t n = metrics_route(m, i)->ended[cause];
+			uint64_t n = m->route[i].ended[cause];
 			if (n || cause == CAUSE_FINISHED)
 				put_ended(out, l->label[i], (enum cause)cause, n);
 		}
 }
 
-void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l, const struct memory_bytes *memory)
+void metrics_print(struct buf *out, const struct metrics *m, const struct labels *l, const struct memory_bytes *memory)
 {
 	static const char *const results[] = {"live", "kept", "forgotten", "ended"}, *const ways[] = {"id", "key", "retry"},
 		*const ends[] = {"clean", "cut"};
-	const struct metrics *m = sum;
-	routes(out, sum, l);
+	routes(out, m, l);
 	one(out, "streams_live", "gauge", "Streams that have not ended.", m->live);
 	one(out, "streams_kept", "gauge", "Ended streams kept for late readers.", m->kept);
 	one(out, "viewers", "gauge", "Connections that read a stream.", m->viewers);

@@ -26,7 +26,7 @@ struct route_metrics {
 };
 
 struct metrics {
-	struct route_metrics *route; /* struct route's index names one; what was not counted yet may be missing */
+	struct route_metrics *route; /* struct route's index names one */
 	size_t routes;
 	uint64_t viewers;            /* now */
 	uint64_t events, event_bytes, events_unwatched;
@@ -44,15 +44,15 @@ struct labels {
 };
 
 /* Gives each route of a configuration its index: the one of its path, or a new one. Before other threads see it. */
-void labels_adopt(struct labels *l, struct config *c);
+MUST bool labels_adopt(struct labels *l, struct config *c); /* false: no memory, and the configuration is of no use */
 void labels_finish(struct labels *l);
 
 /* Zeroed: nothing was counted. */
 void metrics_finish(struct metrics *m);
-/* The row of that index. Aborts when there is no memory for it: routes are few, and the operator's. */
-struct route_metrics *metrics_route(struct metrics *m, size_t index);
+/* Rows for so many routes at least; those that are new count nothing. False: no memory. */
+MUST bool metrics_make_room(struct metrics *m, size_t routes);
 void metrics_observe(struct histogram *h, double seconds);
-void metrics_add(struct metrics *sum, const struct metrics *m);
+MUST bool metrics_add(struct metrics *sum, const struct metrics *m); /* false: no memory, the sum is worth nothing */
 
 struct accounts;
 
@@ -61,8 +61,8 @@ struct memory_bytes {
 	uint64_t journal, body, output;
 };
 
-/* Prometheus text. sum: of all workers. */
-void metrics_print(struct buf *out, struct metrics *sum, const struct labels *l, const struct memory_bytes *memory);
+/* Prometheus text. m: of all workers, with a row for each label. */
+void metrics_print(struct buf *out, const struct metrics *m, const struct labels *l, const struct memory_bytes *memory);
 /* What is counted by the names of `keys`; nothing where there never were any. */
 void metrics_print_keys(struct buf *out, const struct accounts *a);
 

@@ -55,7 +55,7 @@ void pipe_close(struct pipe *p)
 	pipe_count_kept(p);
 	if (p->fetch)
 		fetch_cancel(p->fetch);
-	loop_free_later(&p->worker->loop, p, free_pipe);
+	loop_free_later(&p->worker->loop, &p->garbage, p, free_pipe);
 }
 
 /* Failures. */

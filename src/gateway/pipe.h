@@ -20,6 +20,7 @@ struct pipe {
 	struct account *account;  /* his, of which it holds a place; a stream takes it over */
 	struct exchange *exchange;
 	struct fetch *fetch;
+	struct garbage garbage;
 	struct alarm connect, first_event, total;
 	struct absence alone;
 	uint64_t started_ns, connected_ns;

@@ -30,6 +30,7 @@ struct retry {
 	const struct route *route;
 	const struct caller *who; /* of that configuration */
 	struct exchange *exchange;
+	struct garbage garbage;
 	struct retry_key key;
 	span body;             /* a loan until the exchange is over */
 	struct alarm again;
@@ -93,7 +94,7 @@ static void close_retry(struct retry *r)
 {
 	set_away(r, false);
 	alarm_clear(&r->again);
-	loop_free_later(&r->worker->loop, r, free_retry);
+	loop_free_later(&r->worker->loop, &r->garbage, r, free_retry);
 }
 
 static void go(struct retry *r, unsigned worker);

@@ -44,7 +44,7 @@ static void release(struct stream *s)
 	audience_finish(&s->own);
 	run_finish(&s->run);
 	count_body(s);
-	loop_free_later(&s->worker->loop, s, free_stream);
+	loop_free_later(&s->worker->loop, &s->garbage, s, free_stream);
 }
 
 void stream_drop(struct shelf_entry *entry)
@@ -120,7 +120,7 @@ static void log_end_of(struct stream *s, const struct last_word *word)
 
 static void warn_of_newlines(struct stream *s)
 {
-	bool *warned = &metrics_route(&s->worker->metrics, s->face->route->index)->warned_of_newlines;
+	bool *warned = &s->worker->metrics.route[s->face->route->index].warned_of_newlines;
 	if (!s->generation.no_field_lines || *warned)
 		return;
 	*warned = true;
@@ -136,7 +136,7 @@ static void ended(struct stream *s)
 	const struct last_word *word = journal_last_word(s->face->journal);
 	LIST_REMOVE(s, link);
 	absence_end(&s->absence);
-	metrics_route(&w->metrics, s->face->route->index)->ended[word->cause]++;
+	w->metrics.route[s->face->route->index].ended[word->cause]++;
 	quota_give(&w->crew->streams);
 	account_give(s->account);
 	log_end_of(s, word);
@@ -215,7 +215,7 @@ static struct stream *create(struct worker *w, const struct stream_plan *plan)
 {
 	struct stream *s = calloc(1, sizeof *s);
 	const struct dialect *frames = plan->rules->keeps_frames ? plan->rules->dialect : NULL;
-	if (s && (s->face = face_create(plan->config, plan->route, frames, w->crew->generation, w->index)))
+	if (s && metrics_make_room(&w->metrics, plan->route->index + 1) && (s->face = face_create(plan->config, plan->route, frames, w->crew->generation, w->index)))
 		return s;
 	free(s);
 	return NULL;
@@ -242,7 +242,7 @@ struct stream *stream_start(struct worker *w, const struct stream_plan *plan)
 	task_init(&s->wake, wake, s);
 	generation_init(&s->generation, plan->rules, s->face->journal);
 	s->run = (struct run){.generation = &s->generation, .route = plan->route, .on_change = on_change, .owner = s};
-	metrics_route(&w->metrics, plan->route->index)->started++;
+	w->metrics.route[plan->route->index].started++;
 	if (plan->fetch)
 		run_adopt(&s->run, w->pool, &(struct run_answer){plan->fetch, plan->head, plan->so_far,
 			plan->started_ns, plan->connected_ns});

@@ -11,6 +11,7 @@
 struct stream {
 	struct shelf_entry entry;
 	LIST_ENTRY(stream) link;  /* of the worker's live ones */
+	struct garbage garbage;
 	struct worker *worker;    /* its home */
 	struct face *face;        /* held */
 	struct generation generation;

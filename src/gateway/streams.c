@@ -24,11 +24,8 @@ void streams_answer_failed(struct exchange *x, struct buf *printed)
 	exchange_field(x, "Cache-Control", SPAN("no-cache, no-transform"));
 	exchange_field(x, "X-Accel-Buffering", SPAN("no"));
 	exchange_begin(x, 200, "text/event-stream", -1);
-	exchange_put(x, buf_span(printed));
-	if (printed->failed)
-		exchange_break(x);
-	else
-		exchange_end(x);
+	exchange_put_printed(x, printed);
+	exchange_end(x);
 	buf_finish(printed);
 }
 

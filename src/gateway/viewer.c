@@ -45,7 +45,7 @@ static void leave(struct viewer *v)
 	LIST_REMOVE(v, link);
 	audience_left(v->audience);
 	w->metrics.viewers--;
-	loop_free_later(&w->loop, v, free_viewer);
+	loop_free_later(&w->loop, &v->garbage, v, free_viewer);
 }
 
 static void beat(void *owner)
@@ -160,10 +160,7 @@ static void answer_failure(struct viewer *v, const struct generation *g)
 	if (status == 503)
 		exchange_field(x, "Retry-After", SPAN("1"));
 	leave(v);
-	if (body.failed)
-		exchange_break(x);
-	else
-		exchange_answer(x, status ? status : 502, "application/json", buf_span(&body));
+	exchange_answer_printed(x, status ? status : 502, "application/json", &body);
 	buf_finish(&body);
 }
 
@@ -257,7 +254,7 @@ static void begin(struct viewer *v)
 		exchange_field(v->exchange, "Lastword-Data", f->route->json ? SPAN("json") : SPAN("text"));
 	exchange_begin(v->exchange, 200, v->media_type ? v->media_type : form_media_type(&v->form), -1);
 	form_print_first(&v->form, &first);
-	put(v, buf_span(&first));
+	exchange_put_printed(v->exchange, &first);
 	buf_finish(&first);
 	if (f->config->heartbeat_ms && !v->heartbeat.set)
 		alarm_set(&v->heartbeat, f->config->heartbeat_ms);

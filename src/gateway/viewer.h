@@ -12,6 +12,7 @@ struct viewer {
 	struct audience *audience;
 	struct face *face;     /* the audience's */
 	struct exchange *exchange;
+	struct garbage garbage;
 	struct form form;
 	struct alarm heartbeat;
 	struct alarm later;    /* held: the hold is over; else: others have had their turn */

@@ -20,6 +20,8 @@
 
 enum {
 	REQUEST_LINE_BYTES = 64 * 1024 + 512,
+	DESCRIPTORS_SPARE = 1024,        /* besides a client's and its upstream's: listeners, loops, kept connections, … */
+	CONNECTIONS_UNLIMITED = 1 << 16, /* so many are expected where limits.connections is off */
 	LAST_WORDS_MS = 1000, /* for last words to reach their readers */
 	SETTLE_MS = 5,        /* how often a draining worker is looked at */
 	DOOR_LOOKS = 40,      /* … and waits for those at its door: more may come all the time */
@@ -168,6 +170,8 @@ bool worker_open(struct worker *w, struct crew *crew, unsigned index, struct con
 	task_init(&w->make_room, make_room, w);
 	w->loop.output = &crew->budget.output;
 	w->loop.output_grew = &w->make_room;
+	loop_expect_descriptors(&w->loop, DESCRIPTORS_SPARE
+		+ 2 * (c->limits.connections ? c->limits.connections : CONNECTIONS_UNLIMITED));
 	mailbox_open(&w->mailbox, &w->loop, on_mail, w);
 	w->names = resolver_create(&w->loop);
 	w->pool = pool_create(&w->loop, w->names);

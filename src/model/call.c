@@ -61,7 +61,7 @@ static void drop(struct call *c)
 {
 	CHECK(!c->exchange && c->state == CALL_ENDED);
 	LIST_REMOVE(c, link);
-	loop_free_later(c->serve->loop, c, free_call);
+	loop_free_later(c->serve->loop, &c->garbage, c, free_call);
 }
 
 void call_forget(struct call *c)
@@ -100,7 +100,7 @@ static void answer_models(struct call *c)
 {
 	struct buf body = {0};
 	frames_models(&body, c->serve->model, c->serve->started);
-	exchange_answer(c->exchange, 200, "application/json", buf_span(&body));
+	exchange_answer_printed(c->exchange, 200, "application/json", &body);
 	buf_finish(&body);
 	over(c);
 }

@@ -26,6 +26,7 @@ void call_forget(struct call *c);
 struct call {
 	LIST_ENTRY(call) link;
 	TAILQ_ENTRY(call) held_link;
+	struct garbage garbage;
 	struct serve *serve;
 	struct exchange *exchange;   /* NULL: the client has left, or has its whole answer */
 	enum call_kind kind;

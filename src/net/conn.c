@@ -24,7 +24,9 @@
  *    conn_close or conn_reset.
  * 2. No callback is called from inside a function of this file that the owner called.
  * 3. While `is_stuck`, the kernel has taken less of `out` than it was given, and nothing is sent until it has room.
- * 4. A failed send does not end the conn while reading is on: what the peer said before it broke is read first. */
+ * 4. A failed send does not end the conn while reading is on: what the peer said before it broke is read first.
+ * 5. Memory that ran out under what was put ends the conn at the end of the turn, by a reset: nothing goes out behind
+ *    a hole. */
 #include "net/conn.h"
 
 #include <arpa/inet.h>
@@ -54,6 +56,7 @@ struct conn {
 	int interest;       /* what is polled for: UV_READABLE, UV_WRITABLE */
 	int send_error;     /* errno's; sending is over */
 	bool is_unsent, is_stuck, is_tcp, reading, read_over, ended, wants_shutdown, wants_cut, closed;
+	bool breaks;        /* bytes were lost: a close must not look like an end */
 	char peer[INET6_ADDRSTRLEN + 8];
 	bool peer_is_loopback;
 };
@@ -303,6 +306,7 @@ static void drained(struct conn *c)
 static void sending_failed(struct conn *c, int error)
 {
 	c->send_error = error;
+	c->breaks = error == ENOMEM;
 	c->taken = 0;
 	buf_finish(&c->plain);
 	buf_finish(&c->out);
@@ -312,9 +316,9 @@ static void sending_failed(struct conn *c, int error)
 
 static void encrypt(struct conn *c)
 {
-	if (c->plain.n && !c->out.p)
+	if (c->plain.n && !c->out.p && !c->out.failed)
 		c->out = loop_borrow_buf(c->loop);
-	if (c->plain.n && (c->plain.failed || !tls_put(c->tls, buf_span(&c->plain))))
+	if (c->plain.failed || (c->plain.n && !tls_put(c->tls, buf_span(&c->plain))))
 		c->out.failed = true;
 	loop_return_buf(c->loop, &c->plain);
 	if (c->wants_shutdown && !c->wants_cut)
@@ -380,6 +384,8 @@ struct buf *conn_room(struct conn *c, size_t more)
 	if (c->closed || c->send_error)
 		return NULL;
 	struct buf *out = c->tls ? &c->plain : &c->out;
+	if (out->failed)
+		return NULL;
 	if (!out->p)
 		*out = loop_borrow_buf(c->loop);
 	send_later(c);
@@ -391,6 +397,14 @@ void conn_put(struct conn *c, span bytes)
 	struct buf *out = conn_room(c, bytes.n);
 	if (out)
 		buf_put(out, bytes);
+}
+
+void conn_fail(struct conn *c)
+{
+	if (c->closed || c->send_error)
+		return;
+	(c->tls ? &c->plain : &c->out)->failed = true;
+	send_later(c);
 }
 
 void conn_shutdown(struct conn *c)
@@ -431,10 +445,20 @@ static void on_closed(uv_handle_t *poll)
 	free(c);
 }
 
+/* The peer must not take what it has for all: a body that only the close ends would look whole. */
+static void reset_at_close(struct conn *c)
+{
+	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	if (!c->closed && c->is_tcp)
+		(void)!setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 void conn_close(struct conn *c)
 {
 	if (c->closed)
 		return;
+	if (c->breaks)
+		reset_at_close(c);
 	c->closed = true;
 	send_not(c);
 	uv_close((uv_handle_t *)&c->poll, on_closed);
@@ -444,9 +468,7 @@ void conn_close(struct conn *c)
 
 void conn_reset(struct conn *c)
 {
-	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-	if (!c->closed && c->is_tcp)
-		(void)!setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+	reset_at_close(c);
 	conn_close(c);
 }
 

@@ -50,6 +50,8 @@ void conn_put(struct conn *c, span bytes);
 /* The same for who builds its bytes in place: where they are appended, with room for `more`. NULL: nothing can be sent
  * any more. A loan until the caller returns. */
 struct buf *conn_room(struct conn *c, size_t more);
+/* Something that should have been put could not even be made: as if memory had run out under conn_put. */
+void conn_fail(struct conn *c);
 size_t conn_waiting(const struct conn *c); /* bytes put that the kernel has not taken */
 
 /* Downstream sockets: see ARCHITECTURE.md, "net". 0 ms = off. */

@@ -31,6 +31,7 @@ struct attempt {
 struct dial {
 	struct resolver *resolver;
 	struct loop *loop;
+	struct garbage garbage;
 	struct resolve_wait wait;
 	struct resolved addresses;
 	size_t next;                 /* address to try */
@@ -75,7 +76,7 @@ static void wind_up(struct dial *d)
 	task_cancel(d->loop, &d->begin);
 	if (d->host[0])
 		resolve_cancel(d->resolver, span_str(d->host), &d->wait);
-	loop_free_later(d->loop, d, free_dial);
+	loop_free_later(d->loop, &d->garbage, d, free_dial);
 }
 
 static void succeed(struct dial *d, int fd, bool is_tcp)
@@ -238,7 +239,8 @@ static void begin(void *owner)
 		try_next(d);
 	else {
 		d->addresses.n = 0;
-		resolve_name(d->resolver, span_str(d->host), &d->wait);
+		if (!resolve_name(d->resolver, span_str(d->host), &d->wait))
+			on_resolved(d, NULL, "out of memory");
 	}
 }
 

@@ -20,13 +20,11 @@
  *    (`polling`) the end of the turn is sure to come. */
 #include "net/loop.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
-
-struct loop_garbage {
-	struct loop_garbage *next;
-	void *p;
-	void (*free_it)(void *p);
-};
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 static int earlier(const struct alarm *a, const struct alarm *b)
 {
@@ -61,6 +59,8 @@ static void on_timer(uv_timer_t *timer)
 	l->fired = true;
 	hurry(l);
 }
+
+static void on_nothing(uv_poll_t *poll, int status, int what) {}
 
 static void arm_timer(struct loop *l)
 {
@@ -117,11 +117,10 @@ static void run_tasks(struct loop *l)
 
 static void free_garbage(struct loop *l)
 {
-	struct loop_garbage *g;
+	struct garbage *g;
 	while ((g = l->garbage)) {
 		l->garbage = g->next;
 		g->free_it(g->p);
-		free(g);
 	}
 }
 
@@ -163,6 +162,32 @@ void loop_init(struct loop *l)
 	uv_check_start(&l->check, on_check);
 }
 
+/* libuv keeps a table by descriptor, which grows to the highest one that is watched. */
+static void watch_once(struct loop *l, int fd)
+{
+	uv_poll_t poll;
+	if (uv_poll_init(&l->uv, &poll, fd) != 0)
+		return;
+	uv_poll_start(&poll, UV_READABLE, on_nothing);
+	uv_close((uv_handle_t *)&poll, NULL);
+	uv_run(&l->uv, UV_RUN_NOWAIT);
+}
+
+void loop_expect_descriptors(struct loop *l, uint64_t most)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && most >= limit.rlim_cur)
+		most = limit.rlim_cur - 1;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int highest = fd < 0 || most > INT32_MAX ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, (int)most);
+	if (highest >= 0) {
+		watch_once(l, highest);
+		close(highest);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 void loop_run(struct loop *l) { uv_run(&l->uv, UV_RUN_DEFAULT); }
 
 void loop_stop(struct loop *l) { uv_stop(&l->uv); }
@@ -182,11 +207,9 @@ void loop_finish(struct loop *l)
 		buf_finish(&l->spare[--l->spares]);
 }
 
-void loop_free_later(struct loop *l, void *p, void (*free_it)(void *p))
+void loop_free_later(struct loop *l, struct garbage *g, void *p, void (*free_it)(void *p))
 {
-	struct loop_garbage *g = malloc(sizeof *g);
-	CHECK(g);
-	*g = (struct loop_garbage){l->garbage, p, free_it};
+	*g = (struct garbage){l->garbage, p, free_it};
 	l->garbage = g;
 	hurry(l);
 }

@@ -31,6 +31,13 @@ struct task {
 	bool queued;
 };
 
+/* The memory that loop_free_later needs lies in what it frees: nothing is asked for when something has to go. */
+struct garbage {
+	struct garbage *next;
+	void *p;
+	void (*free_it)(void *p);
+};
+
 /* One clock. Setting it again to a later time costs a store. */
 struct alarm {
 	RB_ENTRY(alarm) link;
@@ -60,7 +67,7 @@ struct loop {
 	uv_idle_t hurry;      /* makes the next poll non-blocking */
 	RB_HEAD(alarms, alarm) alarms;
 	TAILQ_HEAD(, task) tasks;
-	struct loop_garbage *garbage;
+	struct garbage *garbage;
 	bool hurrying, polling;
 	bool fired;           /* the timer, and nobody has set it since */
 	struct buf spare[LOOP_SPARES];
@@ -72,6 +79,9 @@ struct loop {
 };
 
 void loop_init(struct loop *l);
+/* Before it runs: so many descriptors may there be one day. For more than were expected libuv asks for memory when they
+ * come, and aborts if there is none. */
+void loop_expect_descriptors(struct loop *l, uint64_t most);
 void loop_run(struct loop *l);  /* until loop_stop */
 void loop_stop(struct loop *l); /* from the loop's thread */
 
@@ -79,8 +89,8 @@ void loop_stop(struct loop *l); /* from the loop's thread */
 static inline uint64_t loop_now_ms(const struct loop *l) { return uv_now(&l->uv); }
 void loop_finish(struct loop *l);
 
-/* free_it(p) runs after everything else of this turn. */
-void loop_free_later(struct loop *l, void *p, void (*free_it)(void *p));
+/* free_it(p) runs after everything else of this turn; g lies in p's memory. */
+void loop_free_later(struct loop *l, struct garbage *g, void *p, void (*free_it)(void *p));
 
 /* An empty buffer that may have memory already, and the way back for it (or for any other). What conns write in one
  * turn lies in these, so that a token costs no allocation and an idle conn no memory. */

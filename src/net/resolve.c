@@ -32,6 +32,7 @@ struct name {
 struct resolver {
 	struct loop *loop;
 	LIST_HEAD(, name) names;
+	struct garbage garbage;
 	bool closing;
 };
 
@@ -121,16 +122,18 @@ static struct name *find_or_make(struct resolver *r, span host)
 	return n;
 }
 
-void resolve_name(struct resolver *r, span host, struct resolve_wait *w)
+bool resolve_name(struct resolver *r, span host, struct resolve_wait *w)
 {
 	struct name *n = find_or_make(r, host);
-	CHECK(n); /* names come from the configuration, which limits their length and number */
+	if (!n)
+		return false;
 	TAILQ_INSERT_TAIL(&n->waits, w, link);
 	w->waiting = true;
 	if (n->good.n)
 		task_queue(r->loop, &n->answer);
 	if (!n->good.n || loop_now_ms(r->loop) - n->asked_ms >= FRESH_MS)
 		ask(n);
+	return true;
 }
 
 void resolve_cancel(struct resolver *r, span host, struct resolve_wait *w)
@@ -162,5 +165,5 @@ void resolver_destroy(struct resolver *r)
 			uv_cancel((uv_req_t *)&n->request);
 	}
 	/* Requests that cannot be cancelled look at `closing` until the loop has finished. */
-	loop_free_later(r->loop, r, free);
+	loop_free_later(r->loop, &r->garbage, r, free);
 }

@@ -20,8 +20,9 @@ struct resolve_wait {
 	bool waiting;
 };
 
-/* Calls back from the loop, at once (in a later task of this turn) when a good answer is kept. */
-void resolve_name(struct resolver *r, span host, struct resolve_wait *w);
+/* Calls back from the loop, at once (in a later task of this turn) when a good answer is kept. False: no memory, and
+ * nobody calls. */
+MUST bool resolve_name(struct resolver *r, span host, struct resolve_wait *w);
 void resolve_cancel(struct resolver *r, span host, struct resolve_wait *w);
 struct loop *resolver_loop(const struct resolver *r);
 

@@ -80,9 +80,11 @@ static const char *last_error(void)
 struct tls_trust *tls_trust_create(const char *ca_file, char *why, size_t why_bytes)
 {
 	struct tls_trust *t = calloc(1, sizeof *t);
-	CHECK(t);
-	t->context = SSL_CTX_new(TLS_client_method());
-	CHECK(t->context);
+	if (!t || !(t->context = SSL_CTX_new(TLS_client_method()))) {
+		snprintf(why, why_bytes, "out of memory");
+		tls_trust_destroy(t);
+		return NULL;
+	}
 	SSL_CTX_set_min_proto_version(t->context, TLS1_2_VERSION);
 	SSL_CTX_set_verify(t->context, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_mode(t->context,

@@ -6,7 +6,8 @@
  *
  * Invariants
  * 1. One head for each exchange; nothing is put before it.
- * 2. exchange_answer, exchange_end, exchange_break and the refusals are last calls: the session goes on by itself. */
+ * 2. What could not be printed whole, for want of memory, is a break of the connection at the end of the turn.
+ * 3. exchange_answer, exchange_end, exchange_break and the refusals are last calls: the session goes on by itself. */
 #include "server/session.h"
 
 #include "sse/print.h"
@@ -66,6 +67,8 @@ static void put_head(struct exchange *x, struct buf *out, int status, const char
 		buf_put(out, SPAN("Connection: close\r\n"));
 	if (x)
 		buf_put(out, buf_span(&x->fields));
+	if (x && x->fields.failed)
+		out->failed = true;
 	buf_put(out, SPAN("\r\n"));
 }
 
@@ -74,7 +77,7 @@ static void put_head(struct exchange *x, struct buf *out, int status, const char
 static void send_and_finish(struct session *s, struct buf *out)
 {
 	if (out->failed)
-		conn_reset(s->conn);
+		conn_fail(s->conn);
 	else
 		conn_put(s->conn, buf_span(out));
 	buf_finish(out);
@@ -125,14 +128,14 @@ static bool closes_after(const struct exchange *x)
 	return !s->keep_alive || !x->request_whole || s->server->draining;
 }
 
-static void answer(struct exchange *x, int status, const char *content_type, span body, bool close)
+static void answer(struct exchange *x, int status, const char *content_type, const struct buf *body, bool close)
 {
 	struct session *s = session_of(x);
-	struct buf out = {0};
+	struct buf out = {.failed = body->failed};
 	CHECK(x->phase == PHASE_ASKED);
-	put_head(x, &out, status, content_type, (int64_t)body.n, close);
+	put_head(x, &out, status, content_type, (int64_t)body->n, close);
 	if (!x->head_only)
-		buf_put(&out, body);
+		buf_put(&out, buf_span(body));
 	send_and_finish(s, &out);
 	if (close)
 		session_linger(s);
@@ -141,6 +144,12 @@ static void answer(struct exchange *x, int status, const char *content_type, spa
 }
 
 void exchange_answer(struct exchange *x, int status, const char *content_type, span body)
+{
+	const struct buf lent = {.p = (char *)body.p, .n = body.n};
+	answer(x, status, content_type, &lent, closes_after(x));
+}
+
+void exchange_answer_printed(struct exchange *x, int status, const char *content_type, const struct buf *body)
 {
 	answer(x, status, content_type, body, closes_after(x));
 }
@@ -168,7 +177,7 @@ static void refuse(struct exchange *x, int status, const char *code, const char 
 {
 	struct buf body = {0};
 	put_error(&body, status, code, message);
-	answer(x, status, "application/json", buf_span(&body), close);
+	answer(x, status, "application/json", &body, close);
 	buf_finish(&body);
 }
 
@@ -186,6 +195,7 @@ void exchange_refuse_session(struct session *s, int status, const char *message)
 {
 	struct buf out = {0}, body = {0};
 	put_error(&body, status, NULL, message);
+	out.failed = body.failed;
 	put_head(NULL, &out, status, "application/json", (int64_t)body.n, true);
 	buf_put(&out, buf_span(&body));
 	buf_finish(&body);
@@ -251,6 +261,14 @@ void exchange_put(struct exchange *x, span bytes)
 		put_chunk(c, bytes);
 	else
 		conn_put(c, bytes);
+}
+
+void exchange_put_printed(struct exchange *x, const struct buf *bytes)
+{
+	if (bytes->failed)
+		conn_fail(session_of(x)->conn);
+	else
+		exchange_put(x, buf_span(bytes));
 }
 
 void exchange_end(struct exchange *x)

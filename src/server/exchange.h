@@ -53,6 +53,8 @@ void exchange_field(struct exchange *x, const char *name, span value);
 /* The whole answer at once. content_type NULL: no body. */
 void exchange_answer(struct exchange *x, int status, const char *content_type, span body);
 
+/* The same for a body that was printed: if memory ran out under it the connection breaks at the end of the turn. */
+void exchange_answer_printed(struct exchange *x, int status, const char *content_type, const struct buf *body);
 /* An answer whose request was wrong: {"error":{"message","type","param","code"}}. code: NULL or a short word. */
 void exchange_refuse(struct exchange *x, int status, const char *code, const char *message);
 
@@ -63,6 +65,7 @@ void exchange_refuse_and_close(struct exchange *x, int status, const char *code,
 void exchange_begin(struct exchange *x, int status, const char *content_type, int64_t length);
 size_t exchange_room(struct exchange *x); /* bytes that may be put now; going over it by one event is fine */
 void exchange_put(struct exchange *x, span bytes);
+void exchange_put_printed(struct exchange *x, const struct buf *bytes); /* likewise */
 void exchange_end(struct exchange *x);
 void exchange_break(struct exchange *x); /* visibly: no final chunk, the connection is reset */
 

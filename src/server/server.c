@@ -115,5 +115,5 @@ void server_close(struct server *s)
 	listener_close(s->listener);
 	while ((session = LIST_FIRST(&s->sessions)))
 		session_close(session);
-	loop_free_later(s->loop, s, free_server);
+	loop_free_later(s->loop, &s->garbage, s, free_server);
 }

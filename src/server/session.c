@@ -91,7 +91,7 @@ void session_close(struct session *s)
 	if (answering && s->exchange.events && s->exchange.events->on_gone)
 		s->exchange.events->on_gone(s->exchange.owner);
 	tell_body(s, 0); /* now, because the server may go before the session's memory does */
-	loop_free_later(s->server->loop, s, free_session);
+	loop_free_later(s->server->loop, &s->garbage, s, free_session);
 }
 
 /* Waits for what was put to reach the kernel; on_drained goes on from there. */
@@ -226,6 +226,7 @@ void session_pause(struct session *s, bool paused)
 	conn_read(s->conn, !paused);
 }
 
+/* The body cannot be had, and its owner is told. */
 static void refuse_body(struct session *s, int status, const char *code, const char *message)
 {
 	struct exchange *x = &s->exchange;
@@ -282,7 +283,7 @@ static void end_request(struct session *s)
 	if (x->reading == READING_PIECES && x->events->on_body_end)
 		x->events->on_body_end(x->owner);
 	else if (x->reading == READING_WHOLE && x->body.failed)
-		exchange_refuse_and_close(x, 503, "out_of_memory", "There is no memory for this request now.");
+		refuse_body(s, 503, "out_of_memory", "There is no memory for this request now.");
 	else if (x->reading == READING_WHOLE)
 		x->events->on_request(x->owner, buf_span(&x->body));
 }

@@ -60,6 +60,7 @@ struct session {
 	LIST_ENTRY(session) link;
 	struct server *server;
 	struct conn *conn;
+	struct garbage garbage;
 	enum session_state state;
 	struct http1 parser;
 	struct exchange exchange;
@@ -86,6 +87,7 @@ struct server {
 	LIST_HEAD(, session) sessions;
 	struct quota *quota, own; /* of connections */
 	struct gauge *bodies, own_bodies;
+	struct garbage garbage;
 	uint64_t accepted;        /* connections, ever */
 	bool draining;
 };

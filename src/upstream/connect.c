@@ -45,6 +45,7 @@ struct connect {
 	struct dial *dial;
 	struct conn *conn;
 	struct http1 parser; /* the proxy's answer */
+	struct garbage garbage;
 };
 
 static const char *environment(const char *upper, const char *lower)
@@ -113,16 +114,21 @@ static struct tls_trust *trust_of(struct connector *k, const char *ca, char *why
 	for (size_t i = 0; i < k->trusts; i++)
 		if (same_ca(k->trust[i].ca, ca))
 			return k->trust[i].trust;
-	struct tls_trust *t = tls_trust_create(ca, why, why_bytes);
-	if (!t)
+	char *name = ca ? strdup(ca) : NULL;
+	struct tls_trust *t = ca && !name ? NULL : tls_trust_create(ca, why, why_bytes);
+	if (ca && !name)
+		snprintf(why, why_bytes, "out of memory");
+	if (!t) {
+		free(name);
 		return NULL;
+	}
 	if (k->trusts == TRUSTS) { /* the oldest makes room; connections that use it hold its context */
 		tls_trust_destroy(k->trust[0].trust);
 		free(k->trust[0].ca);
 		memmove(&k->trust[0], &k->trust[1], (TRUSTS - 1) * sizeof k->trust[0]);
 		k->trusts--;
 	}
-	k->trust[k->trusts].ca = ca ? strdup(ca) : NULL;
+	k->trust[k->trusts].ca = name;
 	k->trust[k->trusts++].trust = t;
 	return t;
 }
@@ -166,7 +172,7 @@ static void let_go(struct connect *c)
 		conn_close(c->conn);
 	c->dial = NULL;
 	c->conn = NULL;
-	loop_free_later(c->connector->loop, c, free_connect);
+	loop_free_later(c->connector->loop, &c->garbage, c, free_connect);
 }
 
 void connect_cancel(struct connect *c) { let_go(c); }

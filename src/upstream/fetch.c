@@ -33,6 +33,7 @@ struct fetch {
 	struct http1 parser;
 	struct task begin;
 	struct alarm tail;
+	struct garbage garbage;
 	size_t tail_bytes;
 	struct buf out;        /* the request's head and what was put before there was a connection … */
 	size_t told;           /* … as far as the loop's gauge knows of it */
@@ -63,7 +64,7 @@ static void let_go(struct fetch *f)
 	f->conn = NULL;
 	alarm_clear(&f->tail);
 	task_cancel(f->pool->loop, &f->begin);
-	loop_free_later(f->pool->loop, f, free_fetch);
+	loop_free_later(f->pool->loop, &f->garbage, f, free_fetch);
 }
 
 void fetch_set_owner(struct fetch *f, const struct fetch_events *with, void *owner)
@@ -156,6 +157,11 @@ static const struct conn_events events = {.on_bytes = on_bytes, .on_end = end_of
 
 static void use(struct fetch *f, struct conn *c)
 {
+	if (f->out.failed) { /* half a request is none */
+		conn_close(c);
+		end(f, FETCH_REFUSED, "There is no memory for a request now.");
+		return;
+	}
 	f->conn = c;
 	conn_set_owner(c, &events, f);
 	conn_put(c, buf_span(&f->out));

@@ -46,6 +46,7 @@ enum model_state { MODEL_STARTING, MODEL_RUNNING, MODEL_WAITING, MODEL_STOPPING,
 
 struct model {
 	struct loop *loop;
+	struct garbage garbage;
 	enum model_state state;
 	uv_process_t process;
 	bool has_child;        /* from a spawn that worked to the child's end */
@@ -109,7 +110,7 @@ static void tell_stopped(void *owner)
 	struct model *m = owner;
 	alarm_clear(&m->again);
 	set_state(m, MODEL_STOPPED);
-	loop_free_later(m->loop, m, free_model);
+	loop_free_later(m->loop, &m->garbage, m, free_model);
 	m->on_stopped(m->owner);
 }
 

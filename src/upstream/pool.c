@@ -16,6 +16,7 @@ struct pooled {
 	struct conn *conn;
 	char *upstream; /* its text in the configuration: that outlives a reload, an address does not */
 	struct alarm alarm;
+	struct garbage garbage;
 };
 
 struct pool *pool_create(struct loop *l, struct resolver *names)
@@ -44,7 +45,7 @@ static struct conn *take_out(struct pooled *one)
 	TAILQ_REMOVE(&p->idle, one, link);
 	p->kept--;
 	alarm_clear(&one->alarm);
-	loop_free_later(p->loop, one, free_pooled);
+	loop_free_later(p->loop, &one->garbage, one, free_pooled);
 	return one->conn;
 }
 
@@ -94,7 +95,7 @@ void pool_destroy(struct pool *p)
 	while (!TAILQ_EMPTY(&p->idle))
 		discard(TAILQ_FIRST(&p->idle));
 	connector_destroy(p->connector);
-	loop_free_later(p->loop, p, free);
+	loop_free_later(p->loop, &p->garbage, p, free);
 }
 
 struct loop *pool_loop(const struct pool *p) { return p->loop; }

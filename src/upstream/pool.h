@@ -11,6 +11,7 @@ struct pool {
 	TAILQ_HEAD(, pooled) idle; /* latest first */
 	LIST_HEAD(, fetch) fetches; /* under way */
 	size_t kept;
+	struct garbage garbage;
 };
 
 /* A connection to the upstream of that name which is idle and was not closed by the peer, or NULL. The caller owns it. */

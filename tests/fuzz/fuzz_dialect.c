@@ -6,10 +6,24 @@
 #include "json/scan.h"
 
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static const struct dialect *const dialects[] = {&dialect_openai_completions, &dialect_openai_responses,
 	&dialect_anthropic, &dialect_gemini, &dialect_ollama_chat, &dialect_ollama_generate, &dialect_llamacpp,
 	&dialect_tgi, &dialect_sglang_generate, &dialect_ai_ui, &dialect_openai_chat, &dialect_text};
+
+enum { DIALECTS = sizeof dialects / sizeof *dialects };
+
+/* Bodies that each dialect's reader was given, for the record that `make fuzz` keeps. */
+static unsigned long long given[DIALECTS];
+
+__attribute__((destructor)) static void tell_given(void)
+{
+	if (getenv("FUZZ_TELLS_DIALECTS"))
+		for (size_t i = 0; i < DIALECTS; i++)
+			fprintf(stderr, "dialect %s: %llu\n", dialects[i]->name, given[i]);
+}
 
 struct how {
 	const struct dialect *dialect;
@@ -101,7 +115,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	span body = span_of(data + 2, size - 2);
-	const struct dialect *dialect = dialects[data[1] % (sizeof dialects / sizeof *dialects)];
+	const struct dialect *dialect = dialects[data[1] % DIALECTS];
+	given[data[1] % DIALECTS]++;
 	const size_t step = data[0] % 32 + 1u;
 	const struct how hows[] = {{dialect, body.n, false}, {dialect, step, false}, {dialect, body.n, true}};
 	struct buf out[3] = {0};

@@ -43,6 +43,12 @@ void exchange_answer(struct exchange *x, int status, const char *content_type, s
 	x->end = ENDED;
 }
 
+void exchange_answer_printed(struct exchange *x, int status, const char *content_type, const struct buf *body)
+{
+	assert_false(body->failed);
+	exchange_answer(x, status, content_type, buf_span(body));
+}
+
 void exchange_refuse(struct exchange *x, int status, const char *code, const char *message)
 {
 	exchange_answer(x, status, "application/json", span_str(code ? code : message));
@@ -100,7 +106,7 @@ static struct {
 } garbage[32];
 static size_t garbage_n;
 
-void loop_free_later(struct loop *l, void *p, void (*free_it)(void *p))
+void loop_free_later(struct loop *l, struct garbage *g, void *p, void (*free_it)(void *p))
 {
 	for (size_t i = 0; i < garbage_n; i++)
 		assert_ptr_not_equal(garbage[i].p, p);

@@ -2,9 +2,9 @@
 unit_extra_test_config := $(config_o) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $B/unit/test_config: $(config_o)
 
-$B/fuzz/fuzz_config: tests/fuzz/fuzz_config.c tests/fuzz/replay.c $(config_o) $(pure_o) $B/flags
+$B/fuzz/fuzz_config: tests/fuzz/fuzz_config.c $(fuzz_main) $(config_o) $(pure_o) $B/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< tests/fuzz/replay.c $(config_o) $(pure_o) $(LIBS)
+	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(fuzz_main) $(config_o) $(pure_o) $(LIBS)
 
 # Who calls is found out without a socket.
 unit_extra_test_caller := $B/o/gateway/caller.o

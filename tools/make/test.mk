@@ -8,10 +8,11 @@ $B/unit/%: tests/unit/%.c $(pure_o) $B/flags
 unit: $(units) ## unit tests of the rooms without I/O
 	@tools/run-units $(units)
 
-# Corpora are replayed with any compiler; `make fuzz` searches with clang's libFuzzer.
-$B/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(pure_o) $B/flags
+# Corpora are replayed with any compiler; `make fuzz` searches with clang's libFuzzer (fuzz.mk), which has a main of its own.
+fuzz_main := $(if $(filter fuzzer,$V),,tests/fuzz/replay.c)
+$B/fuzz/%: tests/fuzz/%.c $(fuzz_main) $(pure_o) $B/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< tests/fuzz/replay.c $(pure_o) $(LIBS) -lz
+	$(CC) $(CFLAGS_ALL) -MMD -MP $(LDFLAGS_ALL) -o $@ $< $(fuzz_main) $(pure_o) $(LIBS) -lz
 
 .PHONY: replay
 replay: $(fuzzers) ## replay the fuzz corpora

@@ -6,70 +6,42 @@
  * answer that happens to be JSON must not be taken for a protocol, so what is looked for are members that no one
  * writes by chance, of the right type.
  *
- * 1. Every name of `rows` is a name of the configuration; `dialect` is NULL for those that are not built yet.
- * 2. A guess never fails: what is not recognised has no name, and the caller has a default.
+ * A guess never fails: what is not recognised is NULL, and the caller has a default.
  *
  * Pure, any thread. What the dialects mean is in a file for each. */
 #include "dialect/dialect.h"
 
 #include "json/scan.h"
 
-struct row {
-	const char *name;
-	const struct dialect *dialect;
+static const struct dialect *const all[] = {
+	&dialect_text, &dialect_openai_chat, &dialect_openai_completions, &dialect_openai_responses, &dialect_anthropic,
+	&dialect_gemini, &dialect_ollama_chat, &dialect_ollama_generate, &dialect_llamacpp, &dialect_tgi,
+	&dialect_sglang_generate, &dialect_ai_ui,
 };
 
-static const struct row rows[] = {
-	{"text", &dialect_text},
-	{"openai-chat", &dialect_openai_chat},
-	{"openai-completions", &dialect_openai_completions},
-	{"openai-responses", &dialect_openai_responses},
-	{"anthropic", &dialect_anthropic},
-	{"gemini", &dialect_gemini},
-	{"ollama-chat", &dialect_ollama_chat},
-	{"ollama-generate", &dialect_ollama_generate},
-	{"llamacpp", &dialect_llamacpp},
-	{"tgi", &dialect_tgi},
-	{"sglang-generate", &dialect_sglang_generate},
-	{"ai-ui", &dialect_ai_ui},
-};
-
-const struct dialect *dialect_by_name(span name, bool *known)
+const struct dialect *dialect_by_name(span name)
 {
-	*known = span_is(name, "auto");
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		if (span_is(name, rows[i].name)) {
-			*known = true;
-			return rows[i].dialect;
-		}
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (span_is(name, all[i]->name))
+			return all[i];
 	return NULL;
-}
-
-static struct dialect_guess guess(const char *name)
-{
-	bool known = false;
-	struct dialect_guess g = {.name = name};
-	if (name) {
-		g.dialect = dialect_by_name(span_str(name), &known);
-		CHECK(known);
-	}
-	return g;
 }
 
 /* Paths. */
 
 static const struct {
-	const char *end, *name;
+	const char *end;
+	const struct dialect *dialect;
 } paths[] = {
-	{"/chat/completions", "openai-chat"}, /* behind /v1, /v1beta/openai, a deployment's name … */
-	{"/v1/completions", "openai-completions"},
-	{"/v1/responses", "openai-responses"},
-	{"/v1/messages", "anthropic"},
-	{":streamGenerateContent", "gemini"},
-	{"/api/chat", "ollama-chat"},
-	{"/api/generate", "ollama-generate"},
-	{"/completion", "llamacpp"},
-	{"/generate_stream", "tgi"},
+	{"/chat/completions", &dialect_openai_chat}, /* behind /v1, /v1beta/openai, a deployment's name … */
+	{"/v1/completions", &dialect_openai_completions},
+	{"/v1/responses", &dialect_openai_responses},
+	{"/v1/messages", &dialect_anthropic},
+	{":streamGenerateContent", &dialect_gemini},
+	{"/api/chat", &dialect_ollama_chat},
+	{"/api/generate", &dialect_ollama_generate},
+	{"/completion", &dialect_llamacpp},
+	{"/generate_stream", &dialect_tgi},
 };
 
 static bool ends_with(span s, span end)
@@ -77,13 +49,13 @@ static bool ends_with(span s, span end)
 	return s.n >= end.n && span_eq(span_from(s, s.n - end.n), end);
 }
 
-struct dialect_guess dialect_by_path(span path)
+const struct dialect *dialect_by_path(span path)
 {
 	path = span_first(path, span_find(path, '?'));
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
 		if (ends_with(path, span_str(paths[i].end)))
-			return guess(paths[i].name);
-	return guess(NULL);
+			return paths[i].dialect;
+	return NULL;
 }
 
 bool dialect_wants_stream(const struct dialect *d, span path, span query, int says)
@@ -181,51 +153,51 @@ static bool is_one_of(const char *s, const char *const *words, size_t n)
 	return false;
 }
 
-static const char *name_by_type(const struct look *l)
+static const struct dialect *by_type(const struct look *l)
 {
 	static const char *const anthropic[] = {"message_start", "content_block_start", "content_block_delta",
 		"content_block_stop", "message_delta", "message_stop", "ping"};
 	static const char *const ai_ui[] = {"start", "start-step", "text-start", "text-delta", "reasoning-start",
 		"error"};
 	if (span_starts(span_str(l->type), SPAN("response.")))
-		return "openai-responses";
+		return &dialect_openai_responses;
 	if (is_one_of(l->type, anthropic, sizeof anthropic / sizeof *anthropic))
-		return "anthropic";
+		return &dialect_anthropic;
 	if (strcmp(l->type, "error") == 0 && !l->error_text)
-		return l->sequence_number ? "openai-responses" : l->error ? "anthropic" : NULL;
-	return is_one_of(l->type, ai_ui, sizeof ai_ui / sizeof *ai_ui) ? "ai-ui" : NULL;
+		return l->sequence_number ? &dialect_openai_responses : l->error ? &dialect_anthropic : NULL;
+	return is_one_of(l->type, ai_ui, sizeof ai_ui / sizeof *ai_ui) ? &dialect_ai_ui : NULL;
 }
 
-static const char *name_by_look(const struct look *l)
+static const struct dialect *by_look(const struct look *l)
 {
 	if (l->choices || l->chunk || l->completion)
-		return l->completion ? "openai-completions" : "openai-chat";
-	if (l->type[0] && name_by_type(l))
-		return name_by_type(l);
+		return l->completion ? &dialect_openai_completions : &dialect_openai_chat;
+	if (l->type[0] && by_type(l))
+		return by_type(l);
 	if (l->candidates || l->block_reason)
-		return "gemini";
+		return &dialect_gemini;
 	if (l->token)
-		return "tgi";
+		return &dialect_tgi;
 	if (l->stop && l->content)
-		return "llamacpp";
+		return &dialect_llamacpp;
 	if (l->text && l->meta_info)
-		return "sglang-generate";
+		return &dialect_sglang_generate;
 	/* An error alone: most servers of that shape speak OpenAI's, and its reader says what is wrong. */
-	return l->error ? "openai-chat" : NULL;
+	return l->error ? &dialect_openai_chat : NULL;
 }
 
 /* An error alone looks the same in both of Ollama's. */
-static const char *name_by_line(const struct look *l)
+static const struct dialect *by_line(const struct look *l)
 {
 	if (l->done && l->response)
-		return "ollama-generate";
-	return (l->done && l->message) || l->error ? "ollama-chat" : NULL;
+		return &dialect_ollama_generate;
+	return (l->done && l->message) || l->error ? &dialect_ollama_chat : NULL;
 }
 
-struct dialect_guess dialect_by_event(enum sse_syntax syntax, const struct sse_event *event)
+const struct dialect *dialect_by_event(enum sse_syntax syntax, const struct sse_event *event)
 {
 	struct look l = {0};
 	if (!look_at_event(&l, event->data))
-		return guess(NULL);
-	return guess(syntax == SSE_NDJSON ? name_by_line(&l) : name_by_look(&l));
+		return NULL;
+	return syntax == SSE_NDJSON ? by_line(&l) : by_look(&l);
 }

@@ -190,17 +190,11 @@ void reader_read(struct reader *r, const struct sse_event *event);
 /* At the end of the events: characters still held back come out as U+FFFD in r->text and r->reasoning. */
 void reader_flush(struct reader *r);
 
-/* A name of the configuration. `known` becomes true for the names of every dialect, those that are not built yet
- * included, and for "auto"; the result is NULL for those two kinds and for unknown names. */
-const struct dialect *dialect_by_name(span name, bool *known);
+/* A name of the configuration; NULL: it is none. */
+const struct dialect *dialect_by_name(span name);
 
-/* `auto`: by the upstream's path, then by the first event with data. The result's name is NULL when it cannot tell;
- * a name without a dialect is one that is recognised but not built yet. */
-struct dialect_guess {
-	const char *name;
-	const struct dialect *dialect;
-};
-struct dialect_guess dialect_by_path(span path);
-struct dialect_guess dialect_by_event(enum sse_syntax syntax, const struct sse_event *event);
+/* `auto`: by the upstream's path, then by the first event with data. NULL: that tells nothing. */
+const struct dialect *dialect_by_path(span path);
+const struct dialect *dialect_by_event(enum sse_syntax syntax, const struct sse_event *event);
 
 #endif

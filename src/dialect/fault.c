@@ -8,7 +8,8 @@
  * 2. What is kept fits in a log line and on a terminal: no control characters, whole characters, bounded.
  * 3. Cut first and hidden afterwards, because only the reader knows the credential: so half of it, where a text may have been
  *    cut, is hidden too.
- * 4. On the stack, but for a scratch buffer; when memory runs out the text is lost, not the error.
+ * 4. Valid text, and every word that is evidence is that, needs no memory. Mending other text does; without it the text
+ *    is lost, not the error.
  *
  * Whether something is an error is decided by the dialects, what follows from it by stream/ending. */
 #include "dialect/fault.h"
@@ -46,6 +47,10 @@ void fault_copy(char *to, size_t size, span text)
 	struct utf8 mend;
 	struct buf valid = {0};
 	span enough = span_first(text, 2 * size); /* a control character shrinks from two bytes to one */
+	if (utf8_is_valid(enough)) {
+		copy_clean(to, size, enough);
+		return;
+	}
 	utf8_init(&mend, true);
 	utf8_mend(&mend, enough, &valid);
 	if (enough.n == text.n)

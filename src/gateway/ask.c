@@ -192,35 +192,34 @@ static void put_fields(const struct route *route, const struct dialect *d, const
 }
 
 /* The dialect that the request is made for and, unless it is found out by the first event, the answer is read by. */
-static struct dialect_guess dialect_of(const struct route *route)
+static const struct dialect *dialect_of(const struct route *route)
 {
 	if (!route->dialect_auto)
-		return (struct dialect_guess){route->dialect->name, route->dialect};
+		return route->dialect;
 	if (route->upstream[0].is_model)
-		return (struct dialect_guess){dialect_openai_chat.name, &dialect_openai_chat};
+		return &dialect_openai_chat;
 	return dialect_by_path(route->upstream[0].url.path);
 }
 
 bool ask_make(const struct route *route, const struct wanted *q, const struct client *by, struct asked *out,
 	struct refusal *wrong)
 {
-	struct dialect_guess guess = dialect_of(route);
+	const struct dialect *d = dialect_of(route);
 	*out = (struct asked){
 		.request = {.upstream = &route->upstream[0]},
 		.rules = {
-			.dialect = guess.dialect, .not_built = guess.name && !guess.dialect ? guess.name : NULL,
-				.text = route->text,
+			.dialect = d, .text = route->text,
 			.end_marker = route->end_marker, .finish_optional = route->finish_optional, .json = route->json,
 			.queue_comments = route->upstream[0].is_model, .secret = span_str(route->auth_value), .n = 1,
 				.event_limit = route->event_bytes, .stream_limit = route->stream_bytes,
 		},
 	};
-	if (asks_nothing(guess.dialect, q)) {
+	if (asks_nothing(d, q)) {
 		*wrong = (struct refusal){400, "missing_prompt", "The body must have a \"prompt\" or \"messages\", or be one of the model server's own dialect."};
 		return false;
 	}
-	put_fields(route, guess.dialect, by, &out->fields);
-	if (!(wants_get(guess.dialect) ? make_get(route, q, out, wrong) : make_post(route, guess.dialect, q, out, wrong)))
+	put_fields(route, d, by, &out->fields);
+	if (!(wants_get(d) ? make_get(route, q, out, wrong) : make_post(route, d, q, out, wrong)))
 		return false;
 	out->request.target = buf_span(&out->target);
 	out->request.fields = buf_span(&out->fields);

@@ -134,12 +134,11 @@ const struct option_type config_place_upstreams = {
 static bool bind_dialect(struct binding *b, const struct option *o, const struct node *n, void *field)
 {
 	struct route *r = field;
-	bool known;
 	span text;
 	if (!config_type_scalar(b, o, n, &text))
 		return false;
 	r->dialect_auto = span_is(text, "auto");
-	r->dialect = r->dialect_auto ? NULL : dialect_by_name(text, &known);
+	r->dialect = r->dialect_auto ? NULL : dialect_by_name(text);
 	if (r->dialect_auto || r->dialect)
 		return true;
 	return config_type_wrong(b, o, n, "unknown dialect \"%s\"", config_complain_show(text).text);

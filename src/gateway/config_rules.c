@@ -71,7 +71,8 @@ static bool check_attach_retries(struct rule *r)
 
 static const char *dialect_name_of(const struct upstream *u)
 {
-	return u->is_model ? "openai-chat" : dialect_by_path(u->url.path).name;
+	const struct dialect *d = u->is_model ? &dialect_openai_chat : dialect_by_path(u->url.path);
+	return d ? d->name : NULL;
 }
 
 /* What one upstream is asked, the next one must understand. A passthrough client says itself what it speaks. */
@@ -110,7 +111,7 @@ static bool asks_by_get(const struct route *r)
 {
 	if (!r->dialect_auto)
 		return r->dialect == &dialect_text;
-	return !dialect_by_path(r->upstream[0].url.path).name;
+	return !dialect_by_path(r->upstream[0].url.path);
 }
 
 static bool check_request(struct rule *r)

@@ -280,7 +280,7 @@ static enum probe_known known_of(const struct question *q)
 		return KNOWN_BY_NAME;
 	if (q->asked.rules.dialect)
 		return KNOWN_BY_PATH;
-	return q->look.guess.dialect ? KNOWN_BY_EVENT : KNOWN_NOT;
+	return q->look.guess ? KNOWN_BY_EVENT : KNOWN_NOT;
 }
 
 static void gather_times(const struct question *q, struct probe_facts *f)

@@ -134,7 +134,7 @@ static void advise_media_type(struct probe_advice *a, const struct probe_facts *
 
 static void advise_other_dialect(struct probe_advice *a, const struct probe_facts *f)
 {
-	const char *guess = f->look->guess.name, *read = f->dialect->name;
+	const char *guess = f->look->guess ? f->look->guess->name : NULL, *read = f->dialect->name;
 	bool is_whole = has_cause(f, CAUSE_FINISHED) && !is_text(f);
 	if (f->evidence->status != 200 || !guess || strcmp(guess, read) == 0 || is_whole)
 		return;

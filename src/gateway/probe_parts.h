@@ -40,7 +40,7 @@ struct probe_look {
 	/* The body, as an event stream or NDJSON, whatever it calls itself. */
 	uint64_t bytes, events, named, comments, pings; /* named: other than pings and "message" */
 	struct probe_last last;         /* of the events with a name or data */
-	struct dialect_guess guess;     /* by the first event with data */
+	const struct dialect *guess;    /* by the first event with data */
 	bool guessed;
 	struct buf kept;                /* the first PROBE_BODY bytes */
 	struct sse sse;

@@ -16,7 +16,7 @@ const struct dialect *recognise_dialect(const struct route *r, const struct exch
 {
 	if (!r->dialect_auto)
 		return r->dialect;
-	return dialect_by_path(exchange_target(x)->path).dialect;
+	return dialect_by_path(exchange_target(x)->path);
 }
 
 bool recognise_wants_stream(const struct dialect *d, const struct exchange *x, const struct asking *a)
@@ -94,7 +94,7 @@ bool ahead_take(struct ahead *a, span piece, const struct dialect **d)
 		case SSE_EVENT:
 			if (!a->sse.event.has_data)
 				break;
-			*d = dialect_by_event(a->sse.syntax, &a->sse.event).dialect;
+			*d = dialect_by_event(a->sse.syntax, &a->sse.event);
 			return true;
 		case SSE_TOO_LARGE:
 		case SSE_NO_MEMORY:

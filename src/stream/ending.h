@@ -25,7 +25,7 @@ struct evidence {
 	                            * or none */
 	enum cause no_connection;  /* refused or tls, when the upstream was never reached; or none */
 	int status;                /* HTTP status of the answer; 0 before its head */
-	bool unusable;             /* wrong media type, compressed, a dialect that is not built */
+	bool unusable;             /* wrong media type, compressed */
 	enum ending_body body;
 	bool half_event;           /* the body ended inside an event */
 

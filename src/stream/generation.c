@@ -365,11 +365,6 @@ static void open_body(struct generation *g, span type)
 		refuse(g, "The model server answered without a Content-Type.");
 }
 
-static void refuse_dialect(struct generation *g, const char *name)
-{
-	refuse(g, "The model server speaks %s, a dialect that is known here but not built yet.", name);
-}
-
 static bool is_identity(span encoding)
 {
 	encoding = span_trim(encoding);
@@ -384,8 +379,6 @@ void generation_head(struct generation *g, int status, span content_type, span c
 	g->evidence.status = status;
 	if (status != 200)
 		judge(g, NULL);
-	else if (g->rules.not_built)
-		refuse_dialect(g, g->rules.not_built);
 	else if (!is_identity(content_encoding))
 		refuse(g, "The model server compressed its answer (%.*s) although it was asked not to.",
 		       SPAN_ARG(quote(g, content_encoding)));
@@ -395,23 +388,20 @@ void generation_head(struct generation *g, int status, span content_type, span c
 
 /* The body. */
 
-/* `auto` ends here. False: it was a dialect that does not exist here. */
-static bool decide_dialect(struct generation *g, const struct sse_event *event)
+/* `auto` ends here. */
+static void decide_dialect(struct generation *g, const struct sse_event *event)
 {
-	struct dialect_guess guess = dialect_by_event(g->sse.syntax, event);
+	const struct dialect *d = dialect_by_event(g->sse.syntax, event);
 	g->is_undecided = false;
-	if (guess.dialect)
-		change_dialect(g, guess.dialect);
-	else if (guess.name)
-		refuse_dialect(g, guess.name);
-	return !g->ended;
+	if (d)
+		change_dialect(g, d);
 }
 
 static void take_event(struct generation *g)
 {
 	const struct sse_event *event = &g->sse.event;
-	if (g->is_undecided && event->has_data && !decide_dialect(g, event))
-		return;
+	if (g->is_undecided && event->has_data)
+		decide_dialect(g, event);
 	reader_read(&g->reader, event);
 	g->fed += g->reader.feeds_idle;
 	g->began |= g->reader.seen.meaning;

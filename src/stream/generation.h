@@ -11,7 +11,6 @@
 
 struct generation_rules {
 	const struct dialect *dialect;   /* NULL: auto, by the first event with data */
-	const char *not_built;           /* a recognised dialect that does not exist here: protocol, with its name */
 	struct dialect_text_rules text;
 	enum end_marker end_marker;
 	bool finish_optional;

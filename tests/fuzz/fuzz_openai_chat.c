@@ -14,7 +14,7 @@ static void read_body(const struct dialect *dialect, span body, size_t step, str
 		span in = span_first(body, step);
 		for (enum sse_item item; (item = sse_next(&p, &in)) != SSE_MORE;)
 			if (item == SSE_EVENT && !seen_decides(&r.seen)) {
-				CHECK(!dialect_by_event(dialect->syntax, &p.event).dialect || p.event.data.n);
+				CHECK(!dialect_by_event(dialect->syntax, &p.event) || p.event.data.n);
 				reader_read(&r, &p.event);
 				take(&r, out);
 			}

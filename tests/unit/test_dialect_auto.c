@@ -8,35 +8,22 @@
 
 #include <cmocka.h>
 
-static void assert_guess(struct dialect_guess g, const char *name, span from)
+static void assert_guess(const struct dialect *d, const char *name, span from)
 {
-	if (!name != !g.name || (name && strcmp(name, g.name) != 0))
-		fail_msg("%.*s: got %s, want %s", SPAN_ARG(from), g.name ? g.name : "nothing", name ? name : "nothing");
-	if (name)
-		assert_string_equal(g.dialect->name, name);
-	else
-		assert_null(g.dialect);
+	if (!name != !d || (name && strcmp(name, d->name) != 0))
+		fail_msg("%.*s: got %s, want %s", SPAN_ARG(from), d ? d->name : "nothing", name ? name : "nothing");
 }
 
 static void names(void **state)
 {
 	static const char *const all[] = {"text", "openai-chat", "openai-completions", "openai-responses", "anthropic", "gemini",
 		"ollama-chat", "ollama-generate", "llamacpp", "tgi", "sglang-generate", "ai-ui"};
-	bool known = false;
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		known = false;
-		const struct dialect *d = dialect_by_name(span_str(all[i]), &known);
-		assert_true(known);
-		assert_string_equal(d->name, all[i]);
-	}
-	assert_ptr_equal(dialect_by_name(SPAN("openai-chat"), &known), &dialect_openai_chat);
-	known = false;
-	assert_null(dialect_by_name(SPAN("auto"), &known));
-	assert_true(known);
-	assert_null(dialect_by_name(SPAN("openai"), &known));
-	assert_false(known);
-	assert_null(dialect_by_name(SPAN(""), &known));
-	assert_false(known);
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		assert_string_equal(dialect_by_name(span_str(all[i]))->name, all[i]);
+	assert_ptr_equal(dialect_by_name(SPAN("openai-chat")), &dialect_openai_chat);
+	assert_null(dialect_by_name(SPAN("auto")));
+	assert_null(dialect_by_name(SPAN("openai")));
+	assert_null(dialect_by_name(SPAN("")));
 }
 
 struct row {

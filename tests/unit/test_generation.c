@@ -273,22 +273,6 @@ static void test_compressed_answers_are_refused(void **state)
 	play_close(&p);
 }
 
-static void test_a_dialect_that_is_not_built_is_named(void **state)
-{
-	struct generation_rules rules = play_rules(NULL);
-	rules.not_built = "gemini";
-	struct play p;
-	play_open(&p, &rules);
-	play_head(&p);
-	expect_detail(&p, CAUSE_PROTOCOL,
-	              "The model server speaks gemini, a dialect that is known here but not built yet.");
-	play_close(&p);
-	play_open(&p, &rules);
-	generation_head(&p.g, 500, (span){0}, (span){0});
-	play_expect_end(&p, CAUSE_STATUS, PROOF_NULL);
-	play_close(&p);
-}
-
 /* JSON instead of a stream. */
 
 static void open_json(struct play *p, const struct dialect *dialect)
@@ -809,7 +793,6 @@ int main(void)
 		cmocka_unit_test(test_media_types),
 		cmocka_unit_test(test_a_wrong_media_type_is_named),
 		cmocka_unit_test(test_compressed_answers_are_refused),
-		cmocka_unit_test(test_a_dialect_that_is_not_built_is_named),
 		cmocka_unit_test(test_a_json_body_may_be_an_error),
 		cmocka_unit_test(test_any_other_json_body_is_protocol),
 		cmocka_unit_test(test_a_json_body_that_breaks_is_cut),

@@ -1,6 +1,7 @@
 /* Every JSON dialect as a whole generation: its transcript is cut at every byte, by framing,
 	by close and by a break, and
  * what must come of it is computed from the list of frames, never by reading them. */
+#include "failing_malloc.h"
 #include "play.h"
 
 enum role { NOTHING, FINISH, END }; /* what a frame proves, besides its text: END is the terminator, finish included */
@@ -196,6 +197,42 @@ static void sliced_in_every_size(void **state)
 	}
 }
 
+/* Memory that ends after n allocations: a good end is the answer's own, with all that was said. */
+static bool survives(const struct transcript *t, span body, long n)
+{
+	struct expectation x = foresee(t, body.n, BODY_FRAMED);
+	struct play p;
+	open_play(&p, t->dialect, t->dialect->syntax);
+	allocations_left = n;
+	generation_body(&p.g, body);
+	generation_body_end(&p.g, BODY_FRAMED, NULL);
+	allocations_left = LONG_MAX;
+	bool good = journal_last_word(p.journal)->cause == CAUSE_FINISHED;
+	if (good) {
+		play_expect_events(&p, x.events.p);
+		play_expect_end(&p, x.cause, x.proof);
+	}
+	buf_finish(&x.events);
+	play_close(&p);
+	return good;
+}
+
+static void without_memory_nothing_is_called_whole(void **state)
+{
+	for (const struct transcript *t = transcripts; t < transcripts + TRANSCRIPTS; t++) {
+		struct buf bytes = {0};
+		long n = 0;
+		write_bytes(t, &bytes);
+		while (!survives(t, buf_span(&bytes), n))
+			n++;
+		for (size_t cut = 0; cut < bytes.n; cut += 3)
+			for (long k = 0; k <= n; k++)
+				(void)survives(t, span_first(buf_span(&bytes), cut), k);
+		assert_in_range(n, 1, 100);
+		buf_finish(&bytes);
+	}
+}
+
 /* `auto` finds each dialect by its first event, but for the two that look like openai-chat or ollama-chat. */
 static void auto_reads_the_same(void **state)
 {
@@ -242,6 +279,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cut_at_every_byte),
+		cmocka_unit_test(without_memory_nothing_is_called_whole),
 		cmocka_unit_test(sliced_in_every_size),
 		cmocka_unit_test(auto_reads_the_same),
 		cmocka_unit_test(an_error_without_data_needs_no_blank_line),

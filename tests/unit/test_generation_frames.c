@@ -1,5 +1,6 @@
 /* A journal of frames: byte for byte what came, up to the end and our word for it; and told to a browser, the same events
  * as a browser route would have kept. */
+#include "failing_malloc.h"
 #include "play.h"
 
 #include "sse/print.h"
@@ -357,9 +358,115 @@ static void limits_hold_and_are_told(void **state)
 	play_close(&p);
 }
 
+/* As far as was counted, which is what a viewer asks for: half a character before memory ran out may lie behind that. */
+static void expect_counted_is_told(const struct play *p, const struct row *row)
+{
+	const struct last_word *word = journal_last_word(p->journal);
+	struct generation_rules rules = play_rules(row->dialect);
+	struct retell r;
+	struct cursor c;
+	enum journal_kind kind;
+	span text;
+	uint64_t events = 0;
+	uLong crc = crc32(0, NULL, 0);
+	cursor_open(&c, p->journal, 1);
+	retell_open(&r, &c, row->dialect, &rules.text, false);
+	while (r.next <= journal_told(p->journal)) {
+		assert_true(retell_read(&r, &kind, &text));
+		events += kind == JOURNAL_TEXT;
+		if (kind == JOURNAL_TEXT)
+			crc = crc32_z(crc, (const unsigned char *)text.p, text.n);
+	}
+	assert_int_equal(events, word->events);
+	assert_int_equal(crc, word->crc32);
+	retell_close(&r);
+}
+
+/* Memory that ends after n allocations. A good end is the whole answer; any other is said, as an error that raises or by
+ * the word that it could not be said. What was counted is what a retelling finds. */
+static bool frames_survive(const struct row *row, long n)
+{
+	struct play p;
+	open_play(&p, row, true);
+	allocations_left = n;
+	for (size_t i = 0; row->body[i]; i++)
+		generation_body(&p.g, span_of(row->body + i, 1));
+	generation_body_end(&p.g, BODY_FRAMED, NULL);
+	allocations_left = LONG_MAX;
+	const struct last_word *word = journal_last_word(p.journal);
+	bool as_ever = word->cause == row->cause && word->is_spoken;
+	expect_counted_is_told(&p, row);
+	if (word->cause == CAUSE_FINISHED) {
+		assert_int_equal(row->cause, CAUSE_FINISHED);
+		assert_int_equal(word->proof, row->proof);
+		if (word->is_spoken)
+			expect_frames(row, &p);
+	}
+	play_close(&p);
+	return as_ever;
+}
+
+static void without_memory_frames_fail_and_are_never_called_whole(void **state)
+{
+	for (const struct row *row = rows; row < rows + ROWS; row++) {
+		long n = 0, good = 0;
+		for (; good < 8; n++) /* a failure may be of no consequence */
+			good = frames_survive(row, n) ? good + 1 : 0;
+		assert_in_range(n, 9, 1000);
+	}
+}
+
+/* All that was counted is told, or the teller says that it has failed; it never falls silent. */
+static bool is_retold(const struct play *p, const struct row *row, const char *all, long n)
+{
+	struct retell r;
+	struct cursor c;
+	struct generation_rules rules = play_rules(row->dialect);
+	struct buf told = {0};
+	enum journal_kind kind;
+	span text;
+	cursor_open(&c, p->journal, 1);
+	retell_open(&r, &c, row->dialect, &rules.text, false);
+	for (;;) {
+		allocations_left = n; /* for each event: those before it may have made room */
+		bool any = retell_read(&r, &kind, &text);
+		allocations_left = LONG_MAX;
+		if (!any)
+			break;
+		buf_put(&told, kind == JOURNAL_REASONING ? SPAN("{") : SPAN(""));
+		buf_put(&told, text);
+		buf_put(&told, kind == JOURNAL_REASONING ? SPAN("}|") : SPAN("|"));
+	}
+	assert_non_null(buf_cstr(&told));
+	bool failed = r.failed;
+	if (!failed)
+		assert_string_equal(told.p, all);
+	retell_close(&r);
+	buf_finish(&told);
+	return !failed;
+}
+
+static void without_memory_a_retelling_says_so(void **state)
+{
+	for (const struct row *row = rows; row < rows + ROWS; row++) {
+		struct play p;
+		struct buf all = {0};
+		long n = 0;
+		play_through(&p, row, true, span_str(row->body), 0, BODY_FRAMED);
+		print_retold(&p, row, &all);
+		while (!is_retold(&p, row, all.p, n))
+			n++;
+		assert_in_range(n, 0, 100);
+		buf_finish(&all);
+		play_close(&p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_memory_frames_fail_and_are_never_called_whole),
+		cmocka_unit_test(without_memory_a_retelling_says_so),
 		cmocka_unit_test(frames_are_kept_to_the_byte),
 		cmocka_unit_test(an_answer_cut_anywhere),
 		cmocka_unit_test(nothing_is_delivered_before_a_meaning),

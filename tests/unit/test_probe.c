@@ -274,7 +274,7 @@ static void test_lines_of_json_are_events(void **state)
 	struct probe_look l;
 	look_at(&l, "application/x-ndjson", "{\"message\":{},\"done\":false}\n{\"message\":{},\"done\":true}\n", 7);
 	assert_int_equal(l.events, 2);
-	assert_string_equal(l.guess.name, "ollama-chat");
+	assert_string_equal(l.guess->name, "ollama-chat");
 	probe_look_finish(&l);
 }
 

@@ -197,6 +197,47 @@ static void sliced_in_every_size(void **state)
 	}
 }
 
+/* Nobody's clients mind them, so no dialect does. */
+static void pings_and_empty_events_change_nothing(void **state)
+{
+	for (const struct transcript *t = transcripts; t < transcripts + TRANSCRIPTS; t++) {
+		struct buf bytes = {0};
+		struct play p;
+		if (t->dialect->syntax == SSE_NDJSON)
+			continue;
+		write_bytes(t, &bytes);
+		struct expectation x = foresee(t, bytes.n, BODY_FRAMED);
+		open_play(&p, t->dialect, t->dialect->syntax);
+		play_say(&p, ": hi\n\nevent: ping\ndata: {}\n\ndata:\n\nevent: keepalive\ndata: not JSON\n\n");
+		play_expect_open(&p);
+		assert_false(p.g.began);
+		play_body(&p, buf_span(&bytes), 0);
+		generation_body_end(&p.g, BODY_FRAMED, NULL);
+		play_expect_events(&p, x.events.p);
+		play_expect_end(&p, x.cause, x.proof);
+		play_close(&p);
+		buf_finish(&x.events);
+		buf_finish(&bytes);
+	}
+}
+
+/* `event: error` ends every dialect's answer, whatever its data. */
+static void an_event_named_error_is_one_in_every_dialect(void **state)
+{
+	for (const struct transcript *t = transcripts; t < transcripts + TRANSCRIPTS; t++) {
+		struct play p;
+		if (t->dialect->syntax == SSE_NDJSON)
+			continue;
+		open_play(&p, t->dialect, t->dialect->syntax);
+		play_say(&p, t->frame[0].bytes);
+		play_say(&p, "event: error\ndata: it broke\n\n");
+		generation_body_end(&p.g, BODY_FRAMED, NULL);
+		play_expect_end(&p, CAUSE_ERROR, PROOF_NULL);
+		assert_string_equal(p.g.reader.seen.error_message, "it broke");
+		play_close(&p);
+	}
+}
+
 /* Memory that ends after n allocations: a good end is the answer's own, with all that was said. */
 static bool survives(const struct transcript *t, span body, long n)
 {
@@ -279,6 +320,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cut_at_every_byte),
+		cmocka_unit_test(pings_and_empty_events_change_nothing),
+		cmocka_unit_test(an_event_named_error_is_one_in_every_dialect),
 		cmocka_unit_test(without_memory_nothing_is_called_whole),
 		cmocka_unit_test(sliced_in_every_size),
 		cmocka_unit_test(auto_reads_the_same),

@@ -14,6 +14,7 @@
 #include "gateway/crew.h"
 #include "gateway/endpoints.h"
 #include "gateway/stream.h"
+#include "net/tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,11 +108,13 @@ bool worker_refuses(struct worker *w)
 	return worker_is_full(w);
 }
 
-static void warm_names(struct worker *w)
+static void warm_upstreams(struct worker *w)
 {
 	for (size_t i = 0; i < w->config->routes; i++)
 		for (size_t k = 0; k < w->config->route[i].upstreams; k++) {
 			const struct upstream *u = &w->config->route[i].upstream[k];
+			if (u->url.scheme == URL_HTTPS)
+				tls_warm();
 			if (!u->is_model && u->url.scheme != URL_UNIX && strspn(u->url.host.p,
 				"0123456789.:abcdefABCDEF") < u->url.host.n)
 				resolver_warm(w->names, u->url.host);
@@ -180,7 +183,7 @@ bool worker_open(struct worker *w, struct crew *crew, unsigned index, struct con
 	LIST_INIT(&w->pipes);
 	shelf_init(&w->shelf, c->keep_ms, stream_drop);
 	alarm_init(&w->sweep, &w->loop, on_sweep, w);
-	warm_names(w);
+	warm_upstreams(w);
 	return open_front(w, why, why_bytes) && open_admin(w, why, why_bytes);
 }
 
@@ -192,7 +195,7 @@ void worker_use(struct worker *w, struct config *c)
 	if (c->tls.identity && server_is_secure(w->front))
 		server_use_tls(w->front, c->tls.identity);
 	alarm_set(&w->sweep, SWEEP_SOONEST_MS);
-	warm_names(w);
+	warm_upstreams(w);
 }
 
 void worker_close(struct worker *w)

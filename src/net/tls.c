@@ -71,6 +71,23 @@ static void make_method(void)
 	BIO_meth_set_ctrl(method, bio_control);
 }
 
+/* The provider's algorithms come with the first context. */
+static void set_up(void)
+{
+	SSL_CTX *first = SSL_CTX_new(TLS_client_method());
+	SSL *connection = first ? SSL_new(first) : NULL;
+	pthread_once(&method_once, make_method);
+	SSL_free(connection);
+	SSL_CTX_free(first);
+	ERR_clear_error();
+}
+
+void tls_warm(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, set_up);
+}
+
 static const char *last_error(void)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());

@@ -6,6 +6,9 @@
 
 #include "net/tls_identity.h"
 
+/* What OpenSSL sets up once: at a start, since some of what fails there for want of memory would fail for good. */
+void tls_warm(void);
+
 /* Whom to believe. One for each `ca:`; may be shared by the connections of a loop. */
 struct tls_trust;
 

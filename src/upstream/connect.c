@@ -15,7 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TRUSTS = 16 }; /* different ca: files of one configuration */
+enum {
+	TRUSTS = 16,        /* different ca: files of one configuration */
+	DOUBT_MS = 1000,    /* so long what was read is not read again, whatever fails */
+};
 
 struct connector {
 	struct loop *loop;
@@ -25,6 +28,7 @@ struct connector {
 	struct {
 		char *ca; /* NULL: the system's */
 		struct tls_trust *trust;
+		uint64_t read_ms;
 	} trust[TRUSTS];
 	size_t trusts;
 	char *proxy_text;       /* of the environment; the spans below point into it */
@@ -95,12 +99,19 @@ void connector_set_model(struct connector *k, const struct model *m)
 		k->model = *model_address(m, &k->model_bytes);
 }
 
+/* Connections that use it hold its context. */
+static void forget_trust(struct connector *k, size_t i)
+{
+	tls_trust_destroy(k->trust[i].trust);
+	free(k->trust[i].ca);
+	k->trusts--;
+	memmove(&k->trust[i], &k->trust[i + 1], (k->trusts - i) * sizeof k->trust[0]);
+}
+
 void connector_destroy(struct connector *k)
 {
-	for (size_t i = 0; i < k->trusts; i++) {
-		tls_trust_destroy(k->trust[i].trust);
-		free(k->trust[i].ca);
-	}
+	while (k->trusts)
+		forget_trust(k, k->trusts - 1);
 	free((char *)k->proxy_user.p);
 	free(k->proxy_text);
 	free(k);
@@ -108,7 +119,18 @@ void connector_destroy(struct connector *k)
 
 static bool same_ca(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
 
-/* Read once; a file that cannot be read is said each time. */
+/* A handshake failed. The file may be another one by now; and what was read when memory was short may lack something
+ * (OpenSSL does not always say so), which must not last until a restart. */
+static void doubt(struct connector *k, const char *ca)
+{
+	for (size_t i = 0; i < k->trusts; i++)
+		if (same_ca(k->trust[i].ca, ca) && loop_now_ms(k->loop) - k->trust[i].read_ms >= DOUBT_MS) {
+			forget_trust(k, i);
+			return;
+		}
+}
+
+/* Read once, unless there is doubt; a file that cannot be read is said each time. */
 static struct tls_trust *trust_of(struct connector *k, const char *ca, char *why, size_t why_bytes)
 {
 	for (size_t i = 0; i < k->trusts; i++)
@@ -122,13 +144,10 @@ static struct tls_trust *trust_of(struct connector *k, const char *ca, char *why
 		free(name);
 		return NULL;
 	}
-	if (k->trusts == TRUSTS) { /* the oldest makes room; connections that use it hold its context */
-		tls_trust_destroy(k->trust[0].trust);
-		free(k->trust[0].ca);
-		memmove(&k->trust[0], &k->trust[1], (TRUSTS - 1) * sizeof k->trust[0]);
-		k->trusts--;
-	}
+	if (k->trusts == TRUSTS)
+		forget_trust(k, 0); /* the oldest makes room */
 	k->trust[k->trusts].ca = name;
+	k->trust[k->trusts].read_ms = loop_now_ms(k->loop);
 	k->trust[k->trusts++].trust = t;
 	return t;
 }
@@ -232,7 +251,10 @@ static void ask_proxy(struct connect *c)
 	if (c->connector->proxy_user.p)
 		put_basic(&out, c->connector->proxy_user);
 	buf_put(&out, SPAN("\r\n"));
-	conn_put(c->conn, buf_span(&out));
+	if (out.failed)
+		conn_fail(c->conn);
+	else
+		conn_put(c->conn, buf_span(&out));
 	buf_finish(&out);
 }
 
@@ -268,9 +290,10 @@ static void on_end(void *owner, enum conn_end how, const char *why)
 {
 	struct connect *c = owner;
 	char detail[640];
-	if (c->step == SHAKING_HANDS)
+	if (c->step == SHAKING_HANDS) {
 		snprintf(detail, sizeof detail, "No TLS connection to the model server: %s.", why);
-	else
+		doubt(c->connector, c->upstream->ca);
+	} else
 		snprintf(detail, sizeof detail, "The proxy ended the connection before it was made: %s.", why);
 	fail(c, c->step == SHAKING_HANDS ? CAUSE_TLS : CAUSE_REFUSED, detail);
 }

@@ -10,6 +10,7 @@ import threading
 import pytest
 import trustme
 from conftest import route
+from upstream import wait_until
 
 DAY = datetime.timedelta(days=1)
 ANSWER = (b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -122,6 +123,16 @@ def test_C3_a_broken_certificate_is_named(ask, authority, certificate, words):
     word = viewer.expect_last_word("tls")
     assert words in word["detail"]
     assert server.seen == []
+
+
+def test_a_ca_file_that_was_replaced_is_read_again(gateway_with, authority, tmp_path):
+    server, ca = Server(authority.issue_cert("localhost"), whole), tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(ca)
+    gateway = gateway_with("", route("/text", f"https://localhost:{server.port}/generate", f"ca: '{ca}'"))
+    gateway.viewer().watch("/text?prompt=hi").expect_last_word("tls")
+    authority.cert_pem.write_to_path(ca)
+    wait_until(lambda: b"event: close" in gateway.ask("/text?prompt=hi").body, "the new file to be believed")
+    server.close()
 
 
 def test_C3_an_old_protocol_is_named(ask, authority):

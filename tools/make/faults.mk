@@ -23,9 +23,10 @@ $B/faults/lastword: tests/faults/failing_malloc.c $B/o/main.o $(rooms_o) $B/o/we
 .PHONY: failing
 failing: $(if $(filter asan,$V),$B/faults/lastword,build/faults/failing_malloc.so)
 
-mallocs: $B/lastword failing ## let each allocation of a gateway fail, alone and with those behind it (V=asan: under AddressSanitizer)
-	LASTWORD=$B/lastword python3 tests/faults/nth_malloc.py $(ARGS)
-	LASTWORD=$B/lastword python3 tests/faults/nth_malloc.py --many 8 --workers 2 $(ARGS)
+mallocs: $B/lastword failing build/venv/bin/pytest ## let each allocation of a gateway fail, alone and with those behind it (V=asan: under AddressSanitizer)
+	LASTWORD=$B/lastword build/venv/bin/python3 tests/faults/nth_malloc.py $(ARGS)
+	LASTWORD=$B/lastword build/venv/bin/python3 tests/faults/nth_malloc.py --many 8 --workers 2 $(ARGS)
+	LASTWORD=$B/lastword build/venv/bin/python3 tests/faults/nth_malloc.py --tls $(ARGS)
 
 reloads: $B/lastword ## 200 SIGHUPs under 200 new streams/s, and a drain among 1,000 live streams and 100 viewers that come back
 	LASTWORD=$B/lastword python3 tests/faults/reload_under_load.py

@@ -27,7 +27,7 @@ static inline bool span_is_nocase(span a, const char *s) { return span_eq_nocase
 static inline bool span_starts(span s, span prefix) { return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0); }
 
 /* What is left of s from byte i on; empty beyond its end. */
-static inline span span_from(span s, size_t i) { return i >= s.n ? (span){s.p + s.n, 0} : (span){s.p + i, s.n - i}; }
+static inline span span_from(span s, size_t i) { return i < s.n ? (span){s.p + i, s.n - i} : (span){s.n ? s.p + s.n : s.p, 0}; }
 static inline span span_first(span s, size_t n) { return (span){s.p, n < s.n ? n : s.n}; }
 
 /* Without the spaces and tabs at both ends (RFC 9110 §5.6.3, OWS). */

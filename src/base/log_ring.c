@@ -212,6 +212,9 @@ uint64_t log_ring_dropped(struct log_ring *r)
 	return dropped;
 }
 
+/* A writer that is stuck in a write goes on using its ring until the process ends; here a leak checker finds it. */
+static struct log_ring *left_to_the_writer __attribute__((used));
+
 void log_ring_close(struct log_ring *r)
 {
 	struct timespec deadline;
@@ -227,8 +230,6 @@ void log_ring_close(struct log_ring *r)
 	pthread_mutex_unlock(&r->lock);
 
 	if (!finished) {
-		/* The writer is stuck in a write and goes on using the ring until the process ends. */
-		static struct log_ring *left_to_the_writer __attribute__((used)); /* so that a leak checker finds it */
 		left_to_the_writer = r;
 		pthread_detach(r->writer);
 		return;

@@ -74,7 +74,7 @@ static void answer_busy(struct worker *w, struct exchange *x)
 
 static void refuse_busy(struct exchange *x)
 {
-	exchange_field(x, "Retry-After", SPAN("1"));
+	exchange_retry_after(x, 1);
 	exchange_refuse(x, 503, "overloaded", "The gateway takes no new work now; ask again in a moment.");
 }
 
@@ -90,9 +90,7 @@ static void answer_quota(struct worker *w, struct exchange *x, const struct shor
 
 static void refuse_quota(struct exchange *x, const struct shortage *why)
 {
-	char seconds[16];
-	snprintf(seconds, sizeof seconds, "%u", why->retry_after_s);
-	exchange_field(x, "Retry-After", span_str(seconds));
+	exchange_retry_after(x, why->retry_after_s);
 	exchange_refuse(x, 429, "quota", why->sentence);
 }
 

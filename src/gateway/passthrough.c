@@ -15,7 +15,6 @@
 #include "gateway/guard.h"
 #include "gateway/pipe.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 /* Out of memory, or too long to be sent a second time. */
@@ -159,9 +158,7 @@ static void watch_digest(struct pipe *p)
 
 static void refuse_short(struct exchange *x, const struct route *route, const struct shortage *why)
 {
-	char seconds[16];
-	snprintf(seconds, sizeof seconds, "%u", why->retry_after_s);
-	exchange_field(x, "Retry-After", span_str(seconds));
+	exchange_retry_after(x, why->retry_after_s);
 	pipe_refuse(x, recognise_dialect(route, x), CAUSE_QUOTA, why->sentence);
 }
 

@@ -67,7 +67,7 @@ void pipe_refuse(struct exchange *x, const struct dialect *d, enum cause cause, 
 	struct buf body = {0};
 	int status = row->status ? row->status : 502;
 	if (status == 503)
-		exchange_field(x, "Retry-After", SPAN("1"));
+		exchange_retry_after(x, 1);
 	if (d)
 		dialect_put_error_body(&body, d, &f);
 	if (d && !body.failed)

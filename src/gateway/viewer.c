@@ -158,7 +158,7 @@ static void answer_failure(struct viewer *v, const struct generation *g)
 	if (pays_twice(g))
 		exchange_field(x, "x-should-retry", SPAN("false"));
 	if (status == 503)
-		exchange_field(x, "Retry-After", SPAN("1"));
+		exchange_retry_after(x, 1);
 	leave(v);
 	exchange_answer_printed(x, status ? status : 502, "application/json", &body);
 	buf_finish(&body);

@@ -21,7 +21,7 @@
 
 enum { PAUSE_BYTES = 256 * 1024, RESUME_BYTES = 64 * 1024 };
 
-#define RETRY_AFTER_S "5"
+enum { RETRY_AFTER_S = 5 };
 
 static const char engine_failed[] = "The model could not go on with this answer.";
 
@@ -92,7 +92,7 @@ static void refuse_wrong(struct call *c, const struct chat_complaint *wrong)
 
 static void refuse_full(struct call *c)
 {
-	exchange_field(c->exchange, "Retry-After", SPAN(RETRY_AFTER_S));
+	exchange_retry_after(c->exchange, RETRY_AFTER_S);
 	refuse(c, 503, "queue_full", "The model is busy and its queue is full. Try again in a few seconds.");
 }
 

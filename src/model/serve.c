@@ -28,7 +28,7 @@ static void answer_health(struct serve *s, struct exchange *x)
 	           s->line.slots,
 	           s->line.served, s->loaded ? s->line.waiting : s->held_n);
 	if (!s->loaded)
-		exchange_field(x, "Retry-After", SPAN("1"));
+		exchange_retry_after(x, 1);
 	exchange_answer_printed(x, s->loaded ? 200 : 503, "application/json", &body);
 	buf_finish(&body);
 }

@@ -122,6 +122,11 @@ void exchange_field(struct exchange *x, const char *name, span value)
 	buf_put(&x->fields, SPAN("\r\n"));
 }
 
+void exchange_retry_after(struct exchange *x, unsigned seconds)
+{
+	buf_printf(&x->fields, "Retry-After: %u\r\n", seconds);
+}
+
 static bool closes_after(const struct exchange *x)
 {
 	const struct session *s = session_of(x);

@@ -50,6 +50,9 @@ void exchange_pause_body(struct exchange *x, bool paused); /* back-pressure for 
 /* One more header field of the answer, before it begins. Copied. */
 void exchange_field(struct exchange *x, const char *name, span value);
 
+/* When the client may ask again. */
+void exchange_retry_after(struct exchange *x, unsigned seconds);
+
 /* The whole answer at once. content_type NULL: no body. */
 void exchange_answer(struct exchange *x, int status, const char *content_type, span body);
 

@@ -250,7 +250,7 @@ static void collect(struct session *s, span piece)
 	const struct site *site = &s->server->site;
 	struct exchange *x = &s->exchange;
 	if (site->has_room && !site->has_room(site->owner, x->body.n + piece.n)) {
-		exchange_field(x, "Retry-After", SPAN("1"));
+		exchange_retry_after(x, 1);
 		refuse_body(s, 503, "overloaded", "There is no memory for a body of this size now; ask again in a moment.");
 		return;
 	}

@@ -34,6 +34,7 @@ const struct url_target *exchange_target(const struct exchange *x) { return &x->
 void exchange_collect_body(struct exchange *x, uint64_t limit) {}
 void exchange_field(struct exchange *x, const char *name,
                     span value) { buf_printf(&x->fields, "%s: %.*s\n", name, SPAN_ARG(value)); }
+void exchange_retry_after(struct exchange *x, unsigned seconds) { buf_printf(&x->fields, "Retry-After: %u\n", seconds); }
 
 void exchange_answer(struct exchange *x, int status, const char *content_type, span body)
 {

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from gateway import Gateway
 from upstream import Closed, Deaf, Upstream
+from wire import Wire
 
 # Every dialogue holds for any number of workers; LASTWORD_WORKERS=2 runs them with two.
 COMMON = f"""
@@ -120,6 +121,22 @@ def up():
     upstream = Upstream()
     yield upstream
     upstream.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from browser import chromium  # what it imports is large, and few tests want it
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def wire(gateway):
+    """Between a viewer and the gateway that the test has."""
+    wire = Wire(gateway.address)
+    yield wire
+    wire.close()
 
 
 @pytest.fixture

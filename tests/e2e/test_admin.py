@@ -5,7 +5,7 @@ import re
 from datetime import datetime, timezone
 
 import pytest
-from browser import chromium, expect
+from browser import expect
 from conftest import route
 from pretend import WEB
 from upstream import wait_until
@@ -185,12 +185,6 @@ def test_the_page_s_files_are_served_strictly(house, target):
 
 
 # The page.
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
 
 @pytest.fixture
 def open_page(browser):

@@ -4,12 +4,9 @@ import http.server
 import threading
 
 import pytest
-from browser import chromium
 from conftest import COMMON
 from gateway import Gateway
 from pretend import TYPES, WEB
-from upstream import Upstream
-from wire import Wire
 
 TOKENS = ["Hel", "lo,\n ", "wörld"]
 PAGE = """<!doctype html><meta charset="utf-8"><script type="module">
@@ -56,19 +53,6 @@ class Tab:
         return self.tab.evaluate("(heard.ends[0] ?? heard.fails[0])")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def up():
-    up = Upstream()
-    yield up
-    up.close()
-
-
 @pytest.fixture
 def site():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
@@ -83,13 +67,6 @@ def gateway(up, site, tmp_path):
     config = f"{COMMON}\nallow_origins: ['{site}']\nroutes:\n  - {{ path: /sse-proxy, upstream: '{up.url}/generate', grace: 5s }}\n"
     with Gateway(config, tmp_path) as gateway:
         yield gateway
-
-
-@pytest.fixture
-def wire(gateway):
-    wire = Wire(gateway.address)
-    yield wire
-    wire.close()
 
 
 @pytest.fixture

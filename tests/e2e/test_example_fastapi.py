@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import pytest
-from browser import chromium, expect
+from browser import expect
 from gateway import ROOT, Gateway, binary
 
 EXAMPLE = ROOT / "examples/fastapi"
@@ -36,12 +36,6 @@ class Server:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -4,19 +4,13 @@ import json
 import re
 
 import pytest
-from browser import Page, chromium, expect
+from browser import Page, expect
 from conftest import COMMON, route
 from gateway import Gateway
 from pretend import WEB
 from upstream import Upstream
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)"> &lt;b&gt; </div>'
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

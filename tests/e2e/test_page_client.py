@@ -4,17 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import Page, chromium, expect
+from browser import Page, expect
 from pretend import ID, WEB, Gate
 
 STREAM = f"/streams/{ID}"
 CAUSES = re.findall(r'^CAUSE\(\w+, "(\w+)", (\w+),', (WEB.parent / "src/base/cause.def").read_text(), re.M)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

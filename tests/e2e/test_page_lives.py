@@ -4,26 +4,11 @@ stands there whole and once, it is verified, and the model server was asked once
 import re
 
 import pytest
-from browser import Page, chromium, expect
+from browser import Page, expect
 from conftest import COMMON
 from gateway import Gateway
-from upstream import Upstream
-from wire import Wire
 
 TOKENS = ["one ", "two\n", "three ", "fo\u00fcr "]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def up():
-    up = Upstream()
-    yield up
-    up.close()
 
 
 def configuration(up, port=0):
@@ -37,13 +22,6 @@ routes:
 def gateway(up, tmp_path):
     with Gateway(configuration(up), tmp_path) as gateway:
         yield gateway
-
-
-@pytest.fixture
-def wire(gateway):
-    wire = Wire(gateway.address)
-    yield wire
-    wire.close()
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@ it takes any certificate."""
 
 import pytest
 import trustme
-from browser import Page, chromium
+from browser import Page
 from conftest import COMMON, route
 from gateway import Gateway
-from upstream import Upstream
-from wire import Wire
 
 # A page that knows EventSource only: what it has `seen`, and a promise of all of it when it is over.
 NATIVE = """() => { window.end = new Promise((end) => {
@@ -19,19 +17,6 @@ NATIVE = """() => { window.end = new Promise((end) => {
 }); }"""
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def up():
-    up = Upstream()
-    yield up
-    up.close()
-
-
 @pytest.fixture
 def gateway(up, tmp_path):
     issued = trustme.CA().issue_cert("127.0.0.1")
@@ -39,13 +24,6 @@ def gateway(up, tmp_path):
     tls = f"tls: {{ cert: '{tmp_path}/both.pem', key: '{tmp_path}/both.pem' }}"
     with Gateway("\n".join([COMMON, tls, "routes:", route("/sse-proxy", up.url + "/generate", "grace: 5s")]), tmp_path) as gateway:
         yield gateway
-
-
-@pytest.fixture
-def wire(gateway):
-    wire = Wire(gateway.address)
-    yield wire
-    wire.close()
 
 
 @pytest.fixture
